@@ -1,0 +1,202 @@
+"""The lab as Python sees it: what the command line, the demo and the tests are made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import host, image, instances, machine, mirror, netns, topology
+from lab.errors import LabError
+from lab.paths import ROOT, Paths
+from lab.shell import run, say, step
+from lab.topology import Node, Topology
+
+Completed = subprocess.CompletedProcess[str]
+DEFAULT_ID = "weft"
+
+
+@dataclass
+class Instance:
+    """A guest on a hypervisor, as the lab runs it."""
+
+    lab: Lab
+    host: str
+    tenant: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.tenant}.{self.name}"
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        return ["ip", "netns", "exec", self.key, *command]
+
+    def exec(self, command: Sequence[str], input: str | None = None, timeout: float | None = None) -> Completed:
+        return self.lab.exec(self.host, self.argv(command), input=input, timeout=timeout)
+
+    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        return self.lab.popen(self.host, self.argv(command), **options)
+
+    def leases(self) -> dict[str, dict[str, str]]:
+        """What the DHCP client was told, per device; empty where no server answered yet."""
+        done = self.lab.exec(self.host, [*instances.TOOL, "leases", self.key])
+        return dict(json.loads(done.stdout or "{}"))
+
+    def lines(self) -> list[str]:
+        """What the line servers received, oldest first."""
+        done = self.lab.exec(self.host, ["cat", f"/run/lab/instances/{self.key}/lines.log"])
+        return done.stdout.splitlines()
+
+
+class Lab:
+    """One lab, by its id (`LAB_ID` or `weft` when none is given)."""
+
+    def __init__(self, lab: str = "") -> None:
+        self.paths = Paths(lab or os.environ.get("LAB_ID", "") or DEFAULT_ID)
+
+    @property
+    def id(self) -> str:
+        return self.paths.lab
+
+    @property
+    def topology(self) -> Topology:
+        """The topology the lab was brought up with."""
+        if not self.paths.topology.exists():
+            raise LabError(f"The lab '{self.id}' is down; 'bin/lab --lab {self.id} up' starts it.")
+        return topology.load(self.paths.topology)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def up(self, shape: str = "default", suite: str = "", fresh_images: bool = False) -> None:
+        """Bring every node up. What runs already is left alone."""
+        host.prepare()
+        wanted = topology.load(topology.find(shape), suite)
+        if self.paths.topology.exists() and self.paths.topology.read_text() != wanted.text:
+            if any(machine.leader(self.paths, name) for name in self.topology.nodes):
+                raise LabError(f"The lab '{self.id}' runs with another topology; take it down first.")
+            self.down()
+        images = {name: image.ensure(name, wanted.suite) for name in sorted({n.image for n in wanted.nodes.values()})}
+        mirror.ensure(wanted.suite)
+        self.paths.state.mkdir(parents=True, exist_ok=True)
+        self.paths.topology.write_text(wanted.text)
+        self._ssh_key()
+        netns.create(self.paths, wanted)
+        with step(f"start {', '.join(wanted.nodes)}"):
+            self._start(wanted, list(wanted.nodes.values()), images, fresh_images)
+
+    def _start(self, shape: Topology, nodes: list[Node], images: dict[str, Path], fresh_images: bool) -> None:
+        stopped = [node for node in nodes if not machine.leader(self.paths, node.name)]
+        for node in stopped:
+            machine.stop(self.paths, node.name, hard=True)  # a keeper or nspawn that a crash left
+            machine.clear(self.paths, node)
+            machine.prepare(self.paths, shape, node, images[node.image], fresh_images)
+            machine.start(self.paths, node)
+        with ThreadPoolExecutor(max(1, len(nodes))) as pool:
+            states = dict(zip(nodes, pool.map(lambda node: machine.wait(self.paths, node.name), nodes), strict=True))
+        for node, state in states.items():
+            if state == "degraded":
+                failed = self.exec(node.name, ["systemctl", "--failed", "--plain", "--no-legend"]).stdout.split("\n")
+                say(f"{node.name} is up, but with failed units: {', '.join(line.split()[0] for line in failed if line)}")
+
+    def _ssh_key(self) -> None:
+        for key in (self.paths.ssh_key, self.paths.state / "ssh" / "host_ed25519"):
+            if not key.exists():
+                key.parent.mkdir(mode=0o700, exist_ok=True)
+                run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab-{self.id}", "-f", str(key)])
+
+    def down(self, erase: bool = True) -> None:
+        """Remove machines, namespaces and mounts, also those of a crashed lab; then its state."""
+        nodes = list(self.topology.nodes.values()) if self.paths.topology.exists() else []
+        with step(f"take the lab '{self.id}' down"):
+            with ThreadPoolExecutor(max(1, len(nodes))) as pool:
+                list(pool.map(lambda node: machine.stop(self.paths, node.name), nodes))
+            for node in nodes:
+                machine.clear(self.paths, node)
+            netns.delete(self.paths)
+            if erase:
+                machine.erase(self.paths.state)
+
+    def reboot(self, name: str, hard: bool = False) -> float:
+        """Restart a node, keeping its disk; returns the seconds until it was up again."""
+        self.topology.node(name)
+        pid = machine.leader(self.paths, name)
+        if not pid:
+            raise LabError(f"The node '{name}' is not running; 'bin/lab --lab {self.id} up' starts it.")
+        start = time.monotonic()
+        machine.reboot(self.paths, name, hard)
+        deadline = start + machine.BOOT_TIMEOUT
+        while machine.leader(self.paths, name) in (0, pid):
+            if time.monotonic() > deadline:
+                raise LabError(f"The node '{name}' did not come back within {machine.BOOT_TIMEOUT:.0f} s.")
+            time.sleep(0.05)
+        machine.wait(self.paths, name)
+        return time.monotonic() - start
+
+    def running(self) -> bool:
+        return self.paths.topology.exists() and all(machine.leader(self.paths, name) for name in self.topology.nodes)
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    def argv(self, name: str, command: Sequence[str]) -> list[str]:
+        """The call that runs a command in a node."""
+        return [*machine.inside(self.paths, name), *command]
+
+    def exec(
+        self, name: str, command: Sequence[str], input: str | None = None, timeout: float | None = None
+    ) -> Completed:
+        """Run a command in a node. A failure is in `returncode`; a timeout raises `subprocess.TimeoutExpired`."""
+        return subprocess.run(
+            self.argv(name, command), input=input, timeout=timeout, env=machine.environment(),
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True, text=True, errors="replace", check=False,
+        )  # fmt: skip
+
+    def popen(self, name: str, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start a command in a node; killing the process also ends the command."""
+        return subprocess.Popen(self.argv(name, command), env=machine.environment(), **options)
+
+    def controller(self, command: Sequence[str], **options: Any) -> Completed:
+        """Run a command on the controller's side, inside the lab's network."""
+        env = {**os.environ, **options.pop("env", {}), **self.controller_env()}
+        return subprocess.run([*netns.inside(self.paths), *command], env=env, check=False, **options)
+
+    def controller_env(self) -> dict[str, str]:
+        """What Ansible needs to find the lab."""
+        plugins = str(ROOT / "molecule" / "lab" / "connection_plugins")
+        mine = os.environ.get("ANSIBLE_CONNECTION_PLUGINS", "")
+        return {
+            "LAB_ID": self.id,
+            "LAB_NETNS": str(self.paths.netns),
+            "LAB_SSH_KEY": str(self.paths.ssh_key),
+            "ANSIBLE_CONNECTION_PLUGINS": plugins if plugins in mine or not mine else f"{plugins}:{mine}",
+        }
+
+    # -- instances ----------------------------------------------------------------------------------------------
+
+    def instances(self) -> list[Instance]:
+        return [
+            Instance(self, node.name, wanted["tenant"], wanted["name"])
+            for node in self.topology.with_role("hypervisor")
+            for wanted in json.loads(instances.on_host(self, node.name, "list"))
+        ]
+
+    def instance(self, name: str) -> Instance:
+        """An instance by its name, or by tenant/name where two tenants use the same."""
+        found = [one for one in self.instances() if name in (one.name, f"{one.tenant}/{one.name}")]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(f"{one.tenant}/{one.name}" for one in found)
+            raise LabError(f"The instance name '{name}' is not unique; say which one: {names}.")
+        raise LabError(f"The lab '{self.id}' has no node and no instance '{name}'.")
+
+    def apply_instances(self, wanted: list[dict[str, Any]], wait: float = 0.0) -> dict[str, list[str]]:
+        """Make the instances of the lab exactly these; see `instances.apply`."""
+        return instances.apply(self, wanted, wait)

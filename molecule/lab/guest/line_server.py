@@ -1,0 +1,88 @@
+"""Answers every line, over TCP and UDP, with who heard it and whom it saw; logs what it received.
+
+The answer is `NAME [TENANT ]saw ADDRESS:PORT`: the name shows which machine was reached, the peer's address what
+translation did on the way. Standard library only; runs on wan and in every instance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import selectors
+import socket
+import socketserver
+import threading
+import time
+from typing import Any
+
+
+class Log:
+    """One line per line received, written at once: a test reads it while the server runs."""
+
+    def __init__(self, path: str) -> None:
+        self.file = open(path, "a", buffering=1)  # noqa: SIM115 - lives as long as the process
+        self.lock = threading.Lock()
+
+    def write(self, protocol: str, port: int, peer: tuple[Any, ...], line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip("\r\n")
+        with self.lock:
+            self.file.write(f"{time.time():.3f} {protocol}/{port} {peer[0]}:{peer[1]} {text}\n")
+
+
+class Tcp(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class Udp(socketserver.ThreadingUDPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+
+def handlers(who: str, log: Log, port: int) -> tuple[type[socketserver.BaseRequestHandler], ...]:
+    def answer(peer: tuple[Any, ...]) -> bytes:
+        return f"{who} saw {peer[0]}:{peer[1]}\n".encode()
+
+    class Stream(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            try:
+                # Every line of a connection is answered: a long-lived stream shows whether it survived a change.
+                for line in self.rfile:
+                    log.write("tcp", port, self.client_address, line)
+                    self.wfile.write(answer(self.client_address))
+            except OSError:
+                pass  # the peer left; that is its right
+
+    class Datagram(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, sock = self.request
+            log.write("udp", port, self.client_address, data)
+            sock.sendto(answer(self.client_address), self.client_address)
+
+    return Stream, Datagram
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--tenant", default="")
+    parser.add_argument("--log", required=True)
+    parser.add_argument("ports", nargs="+", type=int)
+    options = parser.parse_args()
+    who = f"{options.name} {options.tenant}".strip()
+    log = Log(options.log)
+    servers: list[socketserver.BaseServer] = []
+    for port in options.ports:
+        stream, datagram = handlers(who, log, port)
+        servers += [Tcp(("", port), stream), Udp(("", port), datagram)]
+    with selectors.DefaultSelector() as ready:
+        for server in servers:
+            ready.register(server, selectors.EVENT_READ, server)
+        while True:
+            for key, _events in ready.select():
+                key.data.handle_request()
+
+
+if __name__ == "__main__":
+    socket.setdefaulttimeout(None)
+    main()

@@ -1,0 +1,121 @@
+"""The root trees of the nodes: built once per recipe, kept under a name made of the recipe's hash."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.host import sources
+from lab.paths import CACHE
+from lab.shell import quietly, run, step
+
+BASE_PACKAGES = [
+    "systemd", "systemd-sysv", "dbus", "libpam-systemd", "ca-certificates", "kmod", "udev",
+    "python3", "python3-apt", "python3-yaml",
+    "iproute2", "nftables", "conntrack", "bridge-utils", "ethtool", "procps", "sudo",
+    "systemd-container", "mmdebstrap", "zstd",
+    "iputils-ping", "iputils-arping", "tcpdump", "curl", "socat", "netcat-openbsd", "iperf3", "bind9-dnsutils",
+    "udhcpc", "openssh-server", "lsof",
+]  # fmt: skip
+WAN_PACKAGES = [
+    "dnsmasq", "frr", "frr-pythontools", "strongswan-swanctl", "charon-systemd", "keepalived", "haproxy", "wireguard-tools",
+]  # fmt: skip
+# The name differs between releases: trixie split systemd-resolved's and udhcpc's packages no further, but new
+# releases may; what a release does not know is listed here.
+NOT_IN: dict[str, set[str]] = {}
+PACKAGES = {"node": BASE_PACKAGES, "wan": [*BASE_PACKAGES, *WAN_PACKAGES]}
+# Background work would disturb measurements, and wait-online waits for links that have no address by design.
+MASKED = [
+    "systemd-networkd-wait-online.service", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
+    "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-firstboot.service",
+    "systemd-udevd.service", "getty.target", "console-getty.service", "systemd-tmpfiles-clean.timer",
+]  # fmt: skip
+DISABLED = [
+    "dnsmasq", "frr", "strongswan", "strongswan-starter", "keepalived", "haproxy", "ssh", "nftables", "systemd-resolved",
+    "systemd-timesyncd",
+]  # fmt: skip
+FILES = {
+    "etc/resolv.conf": "",
+    "etc/machine-id": "",
+    "etc/apt/sources.list": "deb [trusted=yes] file:/var/lib/lab/mirror {suite} main\n",
+    "etc/apt/apt.conf.d/90lab": 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n',
+    # A machine must not wait 90 s for a unit that will not stop.
+    "etc/systemd/system.conf.d/10-lab.conf": "[Manager]\nDefaultTimeoutStopSec=10s\n",
+    # The journal in memory: a lab's disk is a cache.
+    "etc/systemd/journald.conf.d/10-lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=64M\n",
+    "etc/ssh/sshd_config.d/10-lab.conf": "PermitRootLogin prohibit-password\nUseDNS no\nUsePAM no\n",
+}  # fmt: skip
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """One builder at a time; a second lab waits and then finds the result."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def packages(image: str, suite: str) -> list[str]:
+    return [name for name in PACKAGES[image] if name not in NOT_IN.get(suite, set())]
+
+
+def recipe_hash(image: str, suite: str) -> str:
+    recipe = [image, suite, packages(image, suite), MASKED, DISABLED, FILES, 1]
+    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
+
+
+def ensure(image: str, suite: str) -> Path:
+    """The tree of an image, built now if this recipe was never built."""
+    tree = CACHE / "images" / f"{image}-{suite}-{recipe_hash(image, suite)}"
+    if tree.exists():
+        return tree
+    with locked(f"image-{image}-{suite}"):
+        if not tree.exists():
+            with step(f"build the image '{image}' ({suite})"):
+                _build(image, suite, tree)
+    return tree
+
+
+def _build(image: str, suite: str, tree: Path) -> None:
+    building = tree.with_suffix(".building")
+    if building.exists():  # left by a killed build
+        shutil.rmtree(building)
+    building.parent.mkdir(parents=True, exist_ok=True)
+    bootstrap(suite, packages(image, suite), building)
+    for name, text in FILES.items():
+        path = building / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            path.unlink()
+        path.write_text(text.replace("{suite}", suite))
+    for leftover in (building / "etc/ssh").glob("ssh_host_*"):
+        leftover.unlink()
+    shutil.rmtree(building / "etc/apt/sources.list.d", ignore_errors=True)
+    (building / "var/lib/lab/mirror").mkdir(parents=True, exist_ok=True)
+    for path in ("usr/local/lib/lab", "var/lib/weft/images", "var/lib/machines", "etc/apt/sources.list.d"):
+        (building / path).mkdir(parents=True, exist_ok=True)
+    systemctl = ["systemctl", f"--root={building}"]
+    run([*systemctl, "mask", *MASKED])
+    for unit in DISABLED:
+        quietly([*systemctl, "disable", unit])
+    run([*systemctl, "enable", "systemd-networkd.service"])
+    os.rename(building, tree)
+
+
+def bootstrap(suite: str, wanted: list[str], tree: Path) -> None:
+    # Without docs the trees halve in size; fsync in a tree that is thrown away on failure is lost time.
+    excludes = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*"]
+    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in excludes] + ["--dpkgopt=force-unsafe-io"]
+    options += ["--aptopt=Acquire::Languages none", "--aptopt=APT::Install-Recommends false"]
+    run(
+        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", *options,
+         f"--include={','.join(wanted)}", suite, str(tree), "-"],
+        stdin="\n".join(sources(suite)) + "\n",
+    )  # fmt: skip

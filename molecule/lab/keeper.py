@@ -1,0 +1,75 @@
+"""Keeps one node running: starts nspawn, plugs its cards in, and starts it again when the node reboots.
+
+Run as `python -m lab.keeper LAB NODE` by `machine.start`; ends when the node powers off.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab import machine, netns, topology
+from lab.errors import LabError
+from lab.paths import Paths
+from lab.topology import Node, Topology
+
+# With --keep-unit nspawn leaves the restart of a rebooting machine to whoever started it, by this exit status.
+REBOOT = 133
+
+
+def find_leader(nspawn: int) -> int:
+    """The pid of the machine's init: the child of nspawn that is pid 1 in its own namespace, once it is systemd."""
+    for child in Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split():
+        status = Path(f"/proc/{child}/status").read_text()
+        numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[1:]
+        if numbers[-1] == "1" and len(numbers) > 1 and Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+            return int(child)
+    return 0
+
+
+def once(paths: Paths, shape: Topology, node: Node) -> int:
+    """Run the machine until it ends; returns nspawn's exit status."""
+    record = paths.node(node.name) / "leader"
+    netns.detach(paths, node)
+    # nsenter replaces itself by nspawn (no pid namespace is entered), so this is nspawn's pid.
+    nspawn = subprocess.Popen(machine.command(paths, node), stdin=subprocess.DEVNULL)
+    netns.attach(paths, shape, node)
+    while nspawn.poll() is None:
+        try:
+            leader = find_leader(nspawn.pid)
+        except OSError:  # a child that ended while it was looked at
+            leader = 0
+        if leader:
+            new = record.with_suffix(".new")
+            new.write_text(f"{leader} {machine.start_time(leader)}\n")
+            os.replace(new, record)
+            break
+        time.sleep(0.02)
+    status = nspawn.wait()
+    record.unlink(missing_ok=True)
+    return status
+
+
+def main(lab: str, name: str) -> int:
+    paths = Paths(lab)
+    shape = topology.load(paths.topology)
+    node = shape.node(name)
+    again = paths.node(name) / "again"
+    again.unlink(missing_ok=True)
+    machine.enter_cgroup(paths.cgroup(name))
+    while True:
+        status = once(paths, shape, node)
+        print(f"lab: the machine ended with status {status}", flush=True)
+        if status != REBOOT and not again.exists():
+            return 0 if status == 0 else 1
+        again.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main(sys.argv[1], sys.argv[2]))
+    except LabError as error:
+        raise SystemExit(f"lab: {error}") from None

@@ -1,0 +1,229 @@
+"""One node as a systemd-nspawn machine: an overlay over its image, its cards, its keeper."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab import netns, units
+from lab.errors import LabError
+from lab.paths import CACHE, PACKAGE, Paths
+from lab.shell import quietly, run
+from lab.topology import Node, Topology
+
+BOOT_TIMEOUT = 60.0
+# What a node keeps its own machines and images on. Overlay on overlay fails, so these are plain directories.
+PLAIN = {"weft": "/var/lib/weft", "machines": "/var/lib/machines"}
+CGROUPS = Path("/sys/fs/cgroup")
+# SIGRTMIN is 34 in C programs; systemd reads +3 as halt, +4 as power off, +5 as reboot.
+POWER_OFF = signal.SIGRTMIN + 4
+
+
+def machine_id(paths: Paths, name: str) -> str:
+    """Stable over rebuilds, so a journal or a lease that mentions it stays comparable."""
+    return hashlib.sha256(f"{paths.lab}/{name}".encode()).hexdigest()[:32]
+
+
+def prepare(paths: Paths, topology: Topology, node: Node, image: Path, fresh_images: bool) -> None:
+    """Mount the node's tree and write its own files into it."""
+    home = paths.node(node.name)
+    for part in ("upper", "work", "root", *PLAIN):
+        (home / part).mkdir(parents=True, exist_ok=True)
+    images = home / "images" if fresh_images else CACHE / "router-images" / topology.suite
+    images.mkdir(parents=True, exist_ok=True)
+    (home / "weft" / "images").mkdir(exist_ok=True)
+    (home / "images.path").write_text(str(images))
+    root = home / "root"
+    if not os.path.ismount(root):
+        options = f"lowerdir={image},upperdir={home / 'upper'},workdir={home / 'work'}"
+        run(["mount", "-t", "overlay", f"weftlab-{paths.lab}-{node.name}", "-o", options, str(root)])
+    (root / "etc/machine-id").write_text(machine_id(paths, node.name) + "\n")
+    units.write(root, paths, topology, node)
+
+
+def command(paths: Paths, node: Node) -> list[str]:
+    """The whole nspawn call of a node."""
+    home = paths.node(node.name)
+    binds = [f"--bind={home / part}:{target}" for part, target in PLAIN.items()]
+    if node.role == "router":
+        binds.append(f"--bind={(home / 'images.path').read_text()}:/var/lib/weft/images")
+    mirror = CACHE / "mirror"
+    mirror.mkdir(parents=True, exist_ok=True)
+    binds += [f"--bind-ro={mirror}:/var/lib/lab/mirror", f"--bind-ro={PACKAGE / 'guest'}:/usr/local/lib/lab"]
+    binds += [f"--bind={device}" for device in ("/dev/net/tun", "/dev/fuse") if Path(device).exists()]
+    cards = [f"--network-veth-extra={netns.host_end(node.name, card.name)}:{card.name}" for card in node.cards]
+    return [
+        *netns.inside(paths), "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--console=pipe",
+        "--capability=all", "--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
+        f"--directory={home / 'root'}", f"--machine={paths.machine(node.name)}", f"--hostname={node.name}",
+        *cards, *binds,
+    ]  # fmt: skip
+
+
+def enter_cgroup(name: str) -> None:
+    """Move this process to a cgroup of its own, in every hierarchy.
+
+    With --keep-unit nspawn makes "payload" and "supervisor" below the cgroup it was started in; two machines
+    started from one cgroup would share them.
+    """
+    trees = [CGROUPS] if (CGROUPS / "cgroup.procs").exists() else sorted(CGROUPS.iterdir())
+    for tree in trees:
+        if tree.is_symlink() or not (tree / "cgroup.procs").exists():
+            continue
+        group = tree / name
+        # A hierarchy that refuses (cpuset without cpus) is one the machine can do without.
+        with contextlib.suppress(OSError):
+            group.mkdir(exist_ok=True)
+            if tree.name == "cpuset":
+                for setting in ("cpuset.cpus", "cpuset.mems"):
+                    (group / setting).write_text((tree / setting).read_text())
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def remove_cgroup(name: str) -> None:
+    trees = [CGROUPS] if (CGROUPS / "cgroup.procs").exists() else sorted(CGROUPS.iterdir())
+    for tree in trees:
+        if (tree / name).is_dir() and not tree.is_symlink():
+            for path, _dirs, _files in os.walk(tree / name, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)
+
+
+def start(paths: Paths, node: Node) -> None:
+    """Start the node's keeper, which outlives this command."""
+    home = paths.node(node.name)
+    (home / "leader").unlink(missing_ok=True)
+    with (home / "console.log").open("a") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "lab.keeper", paths.lab, node.name],
+            cwd="/", env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+
+def leader(paths: Paths, name: str) -> int:
+    """The pid of the node's init, or 0. Two reads of /proc: cheap enough for every call."""
+    try:
+        pid, started = (paths.node(name) / "leader").read_text().split()
+        return int(pid) if start_time(int(pid)) == started else 0
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def start_time(pid: int) -> str:
+    """A pid alone may be somebody else's by now; together with its start time it is not."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+def inside(paths: Paths, name: str) -> list[str]:
+    """The prefix that runs a command in all of the node's namespaces."""
+    pid = leader(paths, name)
+    if not pid:
+        raise LabError(f"The node '{name}' of lab '{paths.lab}' is not running; 'bin/lab --lab {paths.lab} up' starts it.")
+    return enter(pid)
+
+
+def enter(pid: int) -> list[str]:
+    # nsenter forks for the pid namespace, and a killed nsenter would leave its child running: setpriv ends it too.
+    return ["nsenter", f"--target={pid}", "--all", "--root", "--wd", "--", "setpriv", "--pdeathsig", "KILL", "--"]
+
+
+def environment() -> dict[str, str]:
+    """What a command in a node sees; nothing of this computer's environment gets there."""
+    keep = {key: os.environ[key] for key in ("TERM", "COLUMNS", "LINES") if key in os.environ}
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return keep | {"PATH": path, "HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
+
+
+def wait(paths: Paths, name: str, timeout: float = BOOT_TIMEOUT) -> str:
+    """Wait until the node has booted; returns 'running' or 'degraded'."""
+    deadline = time.monotonic() + timeout
+    state = "no leader"
+    while time.monotonic() < deadline:
+        pid = leader(paths, name)
+        if pid:
+            done = subprocess.run(
+                [*enter(pid), "systemctl", "is-system-running", "--wait"],
+                env=environment(), capture_output=True, text=True, check=False, timeout=timeout,
+            )  # fmt: skip
+            state = done.stdout.strip() or done.stderr.strip()
+            if state in ("running", "degraded"):
+                return state
+        time.sleep(0.1)
+    raise LabError(
+        f"The node '{name}' did not boot within {timeout:.0f} s (last state: {state}); "
+        f"its console is in {paths.node(name) / 'console.log'}."
+    )
+
+
+def processes(paths: Paths, name: str) -> Iterator[int]:
+    """The keeper and the nspawn of a node, found by what they were started with: a state file may be lost."""
+    machine = f"--machine={paths.machine(name)}"
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                argv = (entry / "cmdline").read_text().split("\0")
+                if argv[1:5] == ["-m", "lab.keeper", paths.lab, name] or machine in argv:
+                    yield int(entry.name)
+
+
+def stop(paths: Paths, name: str, hard: bool = False, timeout: float = 15.0) -> None:
+    """Power the node off; kill what remains after the timeout."""
+    pid = leader(paths, name)
+    if pid and not hard:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, POWER_OFF)
+        _gone(paths, name, timeout)
+    for victim in processes(paths, name):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+    if not _gone(paths, name, 10.0):
+        raise LabError(f"The processes of node '{name}' do not end: {', '.join(map(str, processes(paths, name)))}.")
+    (paths.node(name) / "leader").unlink(missing_ok=True)
+
+
+def _gone(paths: Paths, name: str, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if not any(processes(paths, name)):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def clear(paths: Paths, node: Node) -> None:
+    """Remove what a stopped node leaves: cards, cgroup, mounts."""
+    netns.detach(paths, node)
+    remove_cgroup(paths.cgroup(node.name))
+    unmount(paths.node(node.name))
+
+
+def unmount(home: Path) -> None:
+    """Unmount everything at or below a directory, deepest first."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for point in sorted((p for p in points if p == str(home) or p.startswith(f"{home}/")), reverse=True):
+        if not quietly(["umount", point]):
+            # A crashed lab's process may still sit in it: detach now, the kernel frees it when that ends.
+            run(["umount", "--lazy", point])
+
+
+def erase(directory: Path) -> None:
+    """Remove a state directory, but never through a mount."""
+    if not directory.exists():
+        return
+    unmount(directory)
+    shutil.rmtree(directory)
+
+
+def reboot(paths: Paths, name: str, hard: bool = False) -> None:
+    """Ask the node's init to reboot, or cut its power; its keeper starts it again either way."""
+    (paths.node(name) / "again").touch()
+    os.kill(leader(paths, name), signal.SIGKILL if hard else signal.SIGRTMIN + 5)

@@ -1,0 +1,39 @@
+"""Run programs and say what goes on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from lab.errors import LabError
+
+
+def run(argv: Sequence[str], stdin: str | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a program to its end and return its stdout; its own last words become the error."""
+    done = subprocess.run(argv, input=stdin, env=env, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        words = " ".join((done.stderr or done.stdout).split())[-800:]
+        raise LabError(f"The command '{' '.join(argv)[:300]}' failed with status {done.returncode}: {words}")
+    return done.stdout
+
+
+def quietly(argv: Sequence[str]) -> bool:
+    """Run a program whose failure is an answer, not an error."""
+    return subprocess.run(argv, capture_output=True, check=False, stdin=subprocess.DEVNULL).returncode == 0
+
+
+def say(text: str) -> None:
+    """A progress line. stderr, so that stdout stays for results."""
+    print(f"lab: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what begins, and how long it took."""
+    start = time.monotonic()
+    say(f"{what} ...")
+    yield
+    say(f"{what}: done in {time.monotonic() - start:.1f} s")
