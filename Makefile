@@ -1,0 +1,77 @@
+# Every target sets up what it needs by itself (tools/setup); the work is in tools/ and in the tools' own settings.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
+
+STEP := @tools/step $@
+CHECKS := sanity lint types ansible-lint docs-lint import changelog
+SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+# Property tests and goldens are independent of each other; more workers than cores gain nothing.
+PYTEST_JOBS ?= $(shell nproc)
+
+.PHONY: help setup demo check $(CHECKS) format test unit packets molecule clean lock release
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
+	    printf '  make %-14s %s\n' "$$target" "$$text"; done
+
+setup: ## install what is needed: Debian packages, .venv, the import tree
+	@tools/setup
+
+demo: setup ## bring the walkthrough up in the lab and check its twelve steps with packets
+	@tools/demo
+
+check: setup ## all static checks, two at a time; goes on after a failure
+	@echo "── check: $(CHECKS), two at a time; each is shown when it ends"
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
+
+test: ## all tests: unit, packets, molecule
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory packets
+	@$(MAKE) --no-print-directory molecule
+
+lint: setup ## ruff: lint and format
+	$(STEP) tools/lint
+
+types: setup ## mypy --strict
+	$(STEP) tools/types
+
+ansible-lint: setup ## ansible-lint, production profile
+	$(STEP) ansible-lint --profile production --offline
+
+sanity: setup ## ansible-test sanity, every test that needs no container
+	$(STEP) python tools/sanity.py
+
+docs-lint: setup ## antsibull-docs lint-collection-docs
+	$(STEP) tools/docs-lint
+
+import: setup ## build the collection and run galaxy-importer on it
+	$(STEP) tools/import
+
+changelog: setup ## lint the changelog fragments
+	$(STEP) tools/changelog lint
+
+format: setup ## let ruff format and mend what it can
+	@ruff check --fix --exit-zero .
+	@ruff format .
+
+unit: setup ## unit, golden and property tests
+	$(STEP) pytest --numprocesses=$(PYTEST_JOBS) --dist=worksteal
+
+packets: setup ## tests with real packets in the lab
+	$(STEP) pytest tests/integration
+
+molecule: setup ## the molecule scenarios
+	@for scenario in $(SCENARIOS); do \
+	    tools/step "molecule $$scenario" molecule test --scenario-name "$$scenario" || exit; done
+
+clean: ## take the labs down, remove .venv and .cache
+	@tools/clean
+
+lock: setup ## pin the newest packages: make lock PYTHONS="python3.11 python3.13"
+	@python tools/lock.py $(PYTHONS)
+
+release: setup ## turn the changelog fragments into a release: make release VERSION=0.1.0
+	@tools/changelog release --version $(VERSION)

@@ -1,0 +1,18 @@
+"""Settings that all tests share."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# `ci` and `deep` are chosen by WEFT_HYPOTHESIS; a failing example is printed as a decorator that repeats it.
+# Examples are kept in .cache, so that a failure is tried first the next time.
+settings.register_profile("dev", max_examples=100, deadline=None, print_blob=True)
+settings.register_profile(
+    "ci", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "deep", max_examples=20_000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("WEFT_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev"))

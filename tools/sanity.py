@@ -1,0 +1,98 @@
+"""Run ansible-test sanity on a copy of the collection, without containers and with nothing but a package registry.
+
+ansible-test makes a virtual environment per test and Python and puts pip into it by get-pip.py, from a place that
+is no package registry. It looks into its cache first: there goes a stand-in that installs pip from pip's own wheel.
+Its cache is in its home directory, so it gets a home in .cache, which also leaves the user's ~/.ansible alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".cache/sanity/home"
+PIP_CACHE = HOME / ".ansible/test/cache"
+
+GET_PIP = '''\
+"""Stands in for get-pip.py: installs pip with the pip of the wheel beside this file."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "{wheel}"))
+
+from pip._internal.cli.main import main
+
+sys.exit(main(["install"] + [option for option in sys.argv[1:] if option not in ("--no-setuptools", "--no-wheel")]))
+'''
+
+
+def wanted_pips() -> set[str]:
+    """The versions of pip that this ansible-test bootstraps."""
+    spec = find_spec("ansible_test")
+    assert spec is not None and spec.submodule_search_locations
+    source = Path(spec.submodule_search_locations[0]) / "_internal/python_requirements.py"
+    versions = set(re.findall(r"""pip=?['"]?\s*[=:]\s*['"]([0-9.]+)['"]""", source.read_text()))
+    if not versions:
+        sys.exit(
+            f"tools/sanity.py found no version of pip in {source}; this ansible-test bootstraps pip in another way."
+        )
+    return versions
+
+
+def provide_pip(version: str) -> None:
+    """Put the stand-in for get-pip.py, and the wheel it uses, where ansible-test looks for it."""
+    script = PIP_CACHE / f"get_pip_{version.replace('.', '_')}.py"
+    if script.exists():
+        return
+    PIP_CACHE.mkdir(parents=True, exist_ok=True)
+    download = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-qq",
+        "--no-deps",
+        "--dest",
+        str(PIP_CACHE),
+        f"pip=={version}",
+    ]
+    subprocess.run(download, check=True)
+    (wheel,) = PIP_CACHE.glob(f"pip-{version}-*.whl")
+    script.write_text(GET_PIP.format(wheel=wheel.name))
+
+
+def share_pip_settings() -> None:
+    """Let pip find the user's settings (which registry, which certificates) in the other home, too."""
+    for name in (".config/pip", ".pip"):
+        theirs, ours = Path.home() / name, HOME / name
+        if theirs.exists() and not ours.is_symlink():
+            ours.parent.mkdir(parents=True, exist_ok=True)
+            ours.symlink_to(theirs)
+
+
+def search_path() -> str:
+    """PATH with this virtual environment first, then the Pythons of pyenv, switched on or not."""
+    pythons = sorted((Path.home() / ".pyenv/versions").glob("3.*/bin"))
+    return os.pathsep.join([str(Path(sys.executable).parent), *map(str, pythons), os.environ["PATH"]])
+
+
+def main(options: list[str]) -> int:
+    """Run the tests; the exit status of ansible-test."""
+    PIP_CACHE.mkdir(parents=True, exist_ok=True)
+    share_pip_settings()
+    for version in wanted_pips():
+        provide_pip(version)
+    copy = subprocess.run([ROOT / "tools/collection-copy", "sanity"], check=True, capture_output=True, text=True)
+    environment = {**os.environ, "HOME": str(HOME), "PATH": search_path()}
+    command = ["ansible-test", "sanity", "--color", "no", *options]
+    return subprocess.run(command, cwd=copy.stdout.strip(), env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
