@@ -1,0 +1,45 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The fabric as a whole, and the tenants that share it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, DomainName, Name, Number
+from pydantic import Field
+
+
+class Fabric(Node):
+    """What holds for everything: the fabric's name, and the DNS that routers give out and ask."""
+
+    kind: ClassVar[str] = "fabric"
+
+    name: Name = Field(description="Name of the fabric. The ledger belongs to it.")
+    dns_domain: DomainName = Field(default="internal", description="Domain of instances whose network names none.")
+    dns_servers: tuple[Address, ...] = Field(default=(), description="Servers that routers forward foreign names to.")
+
+
+class Quotas(Node):
+    """How much a tenant may have; what is not given is not limited."""
+
+    kind: ClassVar[str] = "set of quotas"
+
+    vpcs: Number | None = Field(default=None, ge=0, description="Most VPCs.")
+    networks: Number | None = Field(default=None, ge=0, description="Most networks, over all VPCs.")
+    public_ips: Number | None = Field(
+        default=None, ge=0, description="Most public addresses: routers', virtual and elastic IPs."
+    )
+    elastic_ips: Number | None = Field(default=None, ge=0, description="Most elastic IPs.")
+    load_balancers: Number | None = Field(default=None, ge=0, description="Most load balancers.")
+    vpn_connections: Number | None = Field(default=None, ge=0, description="Most VPN connections.")
+
+
+class Tenant(Node):
+    """An account. VPCs and instances belong to exactly one, and refer only to what is its own."""
+
+    kind: ClassVar[str] = "tenant"
+
+    name: Name = Field(description="Name, unique in the fabric.")
+    quotas: Quotas = Field(default=Quotas(), description="What the tenant may have at most.")

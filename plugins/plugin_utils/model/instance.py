@@ -1,0 +1,44 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Instances: guests, and where their NICs are plugged in."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Flag, Mac, Name, Prefix, Reference
+from pydantic import Field
+
+
+class Nic(Node):
+    """One network card of an instance."""
+
+    kind: ClassVar[str] = "NIC"
+
+    network: Reference = Field(description="Network of the tenant (`net` or `vpc/net`), or a provider network.")
+    ip: Address | None = Field(default=None, description="Its address; default: allocated.")
+    mac: Mac | None = Field(default=None, description="Its MAC; default: made from the name.")
+    allowed_addresses: tuple[Prefix, ...] = Field(default=(), description="Further addresses that it may send from.")
+    default: Flag | None = Field(default=None, description="Whether it gets the default route; default: the first NIC.")
+
+
+class Instance(Node):
+    """A guest on a host. Who starts it is not our business; its ports are."""
+
+    kind: ClassVar[str] = "instance"
+
+    name: Name = Field(description="Name, unique among the tenant's instances.")
+    tenant: Reference = Field(description="Tenant that owns it.")
+    host: Reference = Field(description="Host that carries it.")
+    nics: tuple[Nic, ...] = Field(description="Its network cards.")
+
+    @property
+    def key(self) -> str:
+        """The object path: `tenant/instance`. A NIC adds its index: `tenant/instance/0`."""
+        return f"{self.tenant}/{self.name}"
+
+    @property
+    def default_nic(self) -> int:
+        """Index of the NIC that gets the default route."""
+        return next((index for index, nic in enumerate(self.nics) if nic.default), 0)

@@ -1,0 +1,280 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The whole intent, with the look-ups that the rules and the planner need. Each costs O(1) after the first use."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import AddressValueError, IPv4Address
+from typing import NamedTuple, Protocol, TypeVar
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Vtep, VtepError, vtep_in_cidr
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Tenant
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFacts, Hosts
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import ProviderNetwork
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import RouterImage, RouterOffering
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.vxlan_pool import PoolCluster, VxlanPool
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
+class VpcNetwork(NamedTuple):
+    """A network and the VPC that it belongs to."""
+
+    vpc: Vpc
+    network: Network
+
+
+class NicRef(NamedTuple):
+    """An instance and the index of one of its NICs."""
+
+    instance: Instance
+    nic_index: int
+
+    @property
+    def nic(self) -> Nic:
+        """The NIC itself."""
+        return self.instance.nics[self.nic_index]
+
+    @property
+    def key(self) -> str:
+        """The object path: `tenant/instance/0`."""
+        return f"{self.instance.key}/{self.nic_index}"
+
+
+def split_instance_ref(ref: str) -> tuple[str, int]:
+    """`web:1` is the second NIC of `web`; `web` its first. An index that is no number gives -1."""
+    name, colon, index = ref.partition(":")
+    if not colon:
+        return name, 0
+    return name, int(index) if index.isascii() and index.isdecimal() and len(index) < 4 else -1
+
+
+def _by_name(items: Iterable[T]) -> dict[str, T]:
+    # Of two objects with one name (an error that a rule reports) the first counts.
+    found: dict[str, T] = {}
+    for item in items:
+        found.setdefault(item.name, item)
+    return found
+
+
+@dataclass(frozen=True)
+class Intent:
+    """Everything that is wanted, in inventory order. Look-ups return None (or nothing) for what does not exist."""
+
+    fabric: Fabric
+    tenants: tuple[Tenant, ...] = ()
+    provider_networks: tuple[ProviderNetwork, ...] = ()
+    vxlan_pools: tuple[VxlanPool, ...] = ()
+    router_images: tuple[RouterImage, ...] = ()
+    router_offerings: tuple[RouterOffering, ...] = ()
+    vpcs: tuple[Vpc, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    hosts: Hosts = field(default_factory=Hosts)
+
+    # Fabric-wide objects
+
+    def tenant(self, name: str) -> Tenant | None:
+        """The tenant of that name."""
+        return self._tenants.get(name)
+
+    def provider_network(self, name: str) -> ProviderNetwork | None:
+        """The provider network of that name."""
+        return self._provider_networks.get(name)
+
+    def pool(self, name: str) -> VxlanPool | None:
+        """The VXLAN pool of that name."""
+        return self._pools.get(name)
+
+    def image(self, name: str) -> RouterImage | None:
+        """The router image of that name."""
+        return self._images.get(name)
+
+    def offering(self, name: str) -> RouterOffering | None:
+        """The router offering of that name."""
+        return self._offerings.get(name)
+
+    def host(self, name: str) -> HostFacts | None:
+        """The host of that name."""
+        return self.hosts.by_name.get(name)
+
+    # Tenants' objects
+
+    def vpc(self, tenant: str, name: str) -> Vpc | None:
+        """A tenant's VPC."""
+        return self._vpcs.get((tenant, name))
+
+    def network(self, tenant: str, ref: str) -> VpcNetwork | None:
+        """A tenant's network by `net`, if only one of its VPCs has one of that name, or by `vpc/net`."""
+        found = self.networks_named(tenant, ref)
+        return found[0] if len(found) == 1 else None
+
+    def networks_named(self, tenant: str, ref: str) -> Sequence[VpcNetwork]:
+        """Every network of a tenant that `ref` can mean."""
+        vpc, slash, name = ref.partition("/")
+        if slash:
+            found = self._networks_by_vpc.get((tenant, vpc, name))
+            return () if found is None else (found,)
+        return self._networks_by_name.get((tenant, ref), ())
+
+    def attachment(self, tenant: str, ref: str) -> Network | ProviderNetwork | None:
+        """What a NIC's `network` means: the tenant's network, or else the provider network of that name."""
+        found = self.network(tenant, ref)
+        return self.provider_network(ref) if found is None else found.network
+
+    def vpc_of(self, network: Network) -> Vpc:
+        """The VPC that a network of this intent belongs to."""
+        return self._vpc_of[network.path]
+
+    def instance(self, tenant: str, ref: str) -> NicRef | None:
+        """The NIC that `web` (the first one) or `web:1` of a tenant means."""
+        name, index = split_instance_ref(ref)
+        found = self._instances.get((tenant, name))
+        return NicRef(found, index) if found is not None and 0 <= index < len(found.nics) else None
+
+    def nics_of(self, network: Network | ProviderNetwork) -> Sequence[NicRef]:
+        """The NICs plugged into a network, in inventory order."""
+        return self._nics.get(network.path, ())
+
+    # Hosts
+
+    def hosts_in(self, groups: Iterable[str]) -> tuple[str, ...]:
+        """The hosts of some groups, each once, in inventory order."""
+        return tuple(dict.fromkeys(host for group in groups for host in self.hosts.groups.get(group, ())))
+
+    def pool_hosts(self, pool: VxlanPool) -> Mapping[str, PoolCluster]:
+        """The hosts that can have the pool's segments, each with the (first) cluster that it is in."""
+        return self._pool_hosts.get(pool.name, {})
+
+    def provider_hosts(self, network: ProviderNetwork) -> frozenset[str]:
+        """The hosts that have a provider network."""
+        return self._provider_hosts.get(network.name, frozenset())
+
+    def provider_interface(self, network: ProviderNetwork, host: str) -> str:
+        """The NIC of a provider network on a host."""
+        facts = self.host(host)
+        return network.interface if facts is None else facts.interfaces.get(network.name, network.interface)
+
+    def vtep(self, pool: VxlanPool, host: str) -> Vtep:
+        """Where a pool's traffic of a host starts. VtepError when that cannot be told."""
+        cluster, facts = self.pool_hosts(pool).get(host), self.host(host)
+        if cluster is None or facts is None:
+            raise VtepError("member", f"is in no cluster of pool {pool.name}", "Add the host to a group of the pool.")
+        return cluster_vtep(cluster, facts)
+
+    # What the look-ups are made of
+
+    @cached_property
+    def _tenants(self) -> dict[str, Tenant]:
+        return _by_name(self.tenants)
+
+    @cached_property
+    def _provider_networks(self) -> dict[str, ProviderNetwork]:
+        return _by_name(self.provider_networks)
+
+    @cached_property
+    def _pools(self) -> dict[str, VxlanPool]:
+        return _by_name(self.vxlan_pools)
+
+    @cached_property
+    def _images(self) -> dict[str, RouterImage]:
+        return _by_name(self.router_images)
+
+    @cached_property
+    def _offerings(self) -> dict[str, RouterOffering]:
+        return _by_name(self.router_offerings)
+
+    @cached_property
+    def _vpcs(self) -> dict[tuple[str, str], Vpc]:
+        found: dict[tuple[str, str], Vpc] = {}
+        for vpc in self.vpcs:
+            found.setdefault((vpc.tenant, vpc.name), vpc)
+        return found
+
+    @cached_property
+    def _vpc_of(self) -> dict[str, Vpc]:
+        return {network.path: vpc for vpc in self.vpcs for network in vpc.networks}
+
+    @cached_property
+    def _networks_by_vpc(self) -> dict[tuple[str, str, str], VpcNetwork]:
+        found: dict[tuple[str, str, str], VpcNetwork] = {}
+        for vpc in self.vpcs:
+            for network in vpc.networks:
+                found.setdefault((vpc.tenant, vpc.name, network.name), VpcNetwork(vpc, network))
+        return found
+
+    @cached_property
+    def _networks_by_name(self) -> dict[tuple[str, str], list[VpcNetwork]]:
+        found: defaultdict[tuple[str, str], list[VpcNetwork]] = defaultdict(list)
+        for (tenant, _vpc, name), network in self._networks_by_vpc.items():
+            found[tenant, name].append(network)
+        return dict(found)
+
+    @cached_property
+    def _instances(self) -> dict[tuple[str, str], Instance]:
+        found: dict[tuple[str, str], Instance] = {}
+        for instance in self.instances:
+            found.setdefault((instance.tenant, instance.name), instance)
+        return found
+
+    @cached_property
+    def _nics(self) -> dict[str, list[NicRef]]:
+        found: defaultdict[str, list[NicRef]] = defaultdict(list)
+        for instance in self.instances:
+            for index, nic in enumerate(instance.nics):
+                network = self.attachment(instance.tenant, nic.network)
+                if network is not None:
+                    found[network.path].append(NicRef(instance, index))
+        return dict(found)
+
+    @cached_property
+    def _pool_hosts(self) -> dict[str, dict[str, PoolCluster]]:
+        found: dict[str, dict[str, PoolCluster]] = {}
+        for pool in self.vxlan_pools:
+            members = found.setdefault(pool.name, {})
+            for cluster in pool.clusters:
+                for host in self.hosts.groups.get(cluster.group, ()):
+                    members.setdefault(host, cluster)
+        return found
+
+    @cached_property
+    def _provider_hosts(self) -> dict[str, frozenset[str]]:
+        return {network.name: frozenset(self.hosts_in(network.clusters)) for network in self.provider_networks}
+
+
+def cluster_vtep(cluster: PoolCluster, facts: HostFacts) -> Vtep:
+    """A host's VTEP in a pool's cluster: `weft_vtep_ip` if it has one, or its address in the CIDR. Raises VtepError."""
+    if facts.vtep_ip is not None:
+        return _given_vtep(facts)
+    if facts.addresses is None:
+        raise VtepError(
+            "unseen",
+            "has never been surveyed, so its addresses are not known",
+            "Run once without a limit while the host can be reached, or set weft_vtep_ip on the host.",
+        )
+    return vtep_in_cidr(facts.addresses, cluster.vtep_cidr, cluster.interface)
+
+
+def _given_vtep(facts: HostFacts) -> Vtep:
+    try:
+        address = IPv4Address(str(facts.vtep_ip))
+    except (AddressValueError, ValueError):
+        raise VtepError(
+            "invalid",
+            f"has the weft_vtep_ip '{facts.vtep_ip}', which is not an IPv4 address",
+            "Set weft_vtep_ip to an address of the host, like 172.20.0.11.",
+        ) from None
+    holding = (interface for interface, own in facts.addresses or () if own.ip == address)
+    return Vtep(next(holding, None), address)

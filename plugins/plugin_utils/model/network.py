@@ -1,0 +1,94 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A VPC's network: one subnet on one segment."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Annotated, ClassVar
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, default_gateway, subnet_spans
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import IpRange, address_pairs
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
+    Address,
+    Cidr,
+    DhcpOptions,
+    DomainName,
+    Flag,
+    Mtu,
+    Name,
+    Reference,
+    Vni,
+)
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+
+class Snat(Node):
+    """Whether what leaves the network for the public side is translated, and to which virtual IP."""
+
+    kind: ClassVar[str] = "SNAT choice"
+
+    enabled: Flag = Field(default=True, description="Whether to translate.")
+    virtual_ip: Reference | None = Field(
+        default=None, description="Virtual IP to appear as; default the router's own address."
+    )
+
+
+def _snat(value: object) -> object:
+    return {"enabled": value} if isinstance(value, bool) else value
+
+
+SnatChoice = Annotated[
+    Snat,
+    BeforeValidator(_snat),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {"enabled": {"type": "boolean"}, "virtual_ip": {"type": "string"}},
+                },
+            ]
+        }
+    ),
+]
+
+
+class Network(Node):
+    """A subnet of a VPC, its segment, and what its DHCP and DNS say."""
+
+    kind: ClassVar[str] = "network"
+
+    name: Name = Field(description="Name, unique in the VPC.")
+    pool: Reference = Field(description="VXLAN pool of the segment.")
+    vni: Vni | None = Field(default=None, description="VNI of the segment; default: allocated from the pool.")
+    cidr: Cidr = Field(description="The subnet.")
+    gateway: Address | None = Field(default=None, description="The router's address; default the first host address.")
+    ip_ranges: tuple[IpRange, ...] = Field(default=(), description="Addresses to give out; default the whole subnet.")
+    dhcp: Flag = Field(default=True, description="Whether the router answers DHCP.")
+    dns_domain: DomainName | None = Field(default=None, description="Domain of its instances; default the fabric's.")
+    dns_servers: tuple[Address, ...] | None = Field(
+        default=None, description="DNS servers given out; default the router."
+    )
+    ntp_servers: tuple[Address, ...] = Field(default=(), description="NTP servers given out.")
+    dhcp_options: DhcpOptions = Field(default_factory=dict, description="Further DHCP options: code and value.")
+    mtu: Mtu | None = Field(default=None, description="MTU of the guests; default what the pool's underlay leaves.")
+    snat: SnatChoice = Field(
+        default=Snat(), description="Whether packets to the public side leave with a public address, and with which."
+    )
+    shared_segment_with: Reference | None = Field(
+        default=None, description="Network of the same tenant whose segment (one broadcast domain) to share."
+    )
+
+    @property
+    def gateway_ip(self) -> IPv4Address:
+        """The router's address in the subnet, given or by default."""
+        return default_gateway(self.cidr) if self.gateway is None else self.gateway
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The addresses to give to instances: the ranges less network, broadcast and gateway."""
+        return subnet_spans(self.cidr, address_pairs(self.ip_ranges), self.gateway_ip)

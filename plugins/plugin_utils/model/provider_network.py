@@ -1,0 +1,63 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Networks that exist already: a NIC, or a VLAN on it, with a subnet on top."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, subnet_spans
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
+    Address,
+    Cidr,
+    InterfaceName,
+    Mtu,
+    Name,
+    Reference,
+    VlanId,
+)
+from pydantic import Field
+
+Service = Literal["public", "management", "guest"]
+
+
+class IpRange(Node):
+    """Addresses from `start` to `end`, both included."""
+
+    kind: ClassVar[str] = "range of addresses"
+
+    start: Address = Field(description="First address.")
+    end: Address = Field(description="Last address.")
+
+
+class ProviderNetwork(Node):
+    """A physical layer 2 (flat or one VLAN) on a NIC of the hosts of some clusters, with an optional subnet."""
+
+    kind: ClassVar[str] = "provider network"
+
+    name: Name = Field(description="Name, unique in the fabric.")
+    type: Literal["flat", "vlan"] = Field(default="flat", description="`flat`: the NIC itself. `vlan`: one VLAN on it.")
+    vlan: VlanId | None = Field(default=None, description="VLAN id, for type `vlan`.")
+    interface: InterfaceName = Field(
+        description="NIC on every host of the clusters; `weft_provider_interfaces` on a host names another one."
+    )
+    clusters: tuple[Reference, ...] = Field(description="Inventory groups whose hosts have this network.")
+    cidr: Cidr | None = Field(default=None, description="Subnet of the network.")
+    gateway: Address | None = Field(default=None, description="Gateway; inside the CIDR, outside the ranges.")
+    ip_ranges: tuple[IpRange, ...] = Field(
+        default=(), description="Addresses that are ours to give; default the whole subnet."
+    )
+    dns_servers: tuple[Address, ...] = Field(default=(), description="DNS servers of the network.")
+    services: tuple[Service, ...] = Field(default=(), description="What the network is for.")
+    mtu: Mtu = Field(default=1500, description="MTU of the network, in bytes.")
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The addresses that are ours to give, less network, broadcast and gateway; empty without a CIDR."""
+        return () if self.cidr is None else subnet_spans(self.cidr, address_pairs(self.ip_ranges), self.gateway)
+
+
+def address_pairs(ranges: tuple[IpRange, ...]) -> tuple[tuple[Address, Address], ...]:
+    """Ranges as plain pairs, the form that `addressing` takes."""
+    return tuple((item.start, item.end) for item in ranges)

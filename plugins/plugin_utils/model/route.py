@@ -1,0 +1,33 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Custom routes of a VPC's router."""
+
+from __future__ import annotations
+
+from ipaddress import AddressValueError, IPv4Address
+from typing import Annotated, ClassVar, Literal
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Cidr, Reference
+from pydantic import Field, Strict
+
+
+class Route(Node):
+    """Where packets for a destination go: to a next hop, or nowhere."""
+
+    kind: ClassVar[str] = "route"
+
+    destination: Cidr = Field(description="Prefix.")
+    type: Literal["static", "blackhole"] = Field(default="static", description="`blackhole`: packets are dropped.")
+    next_hop: Reference | None = Field(default=None, description="Address or instance in a network of the VPC.")
+    distance: Annotated[int, Strict(), Field(ge=1, le=255)] = Field(
+        default=128, description="Of several routes to one destination the least distance wins."
+    )
+
+    @property
+    def next_hop_ip(self) -> IPv4Address | None:
+        """The next hop where it is given as an address, not as an instance."""
+        try:
+            return None if self.next_hop is None else IPv4Address(self.next_hop)
+        except (AddressValueError, ValueError):
+            return None

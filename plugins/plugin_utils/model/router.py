@@ -1,0 +1,60 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Routers: what they are made of, what they may use, and where a VPC's router runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import MEMORY_PATTERN, Address, Name, Reference
+from pydantic import Field, Strict, StringConstraints
+
+_UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
+
+
+class RouterImage(Node):
+    """A Debian release that routers are built from."""
+
+    kind: ClassVar[str] = "router image"
+
+    name: Name = Field(description="Name, unique in the fabric.")
+    suite: Literal["bookworm", "trixie"] = Field(description="Debian release.")
+
+
+class RouterOffering(Node):
+    """Size, image and networks of a router; enforced as limits on the running router."""
+
+    kind: ClassVar[str] = "router offering"
+
+    name: Name = Field(description="Name, unique in the fabric.")
+    cpus: Annotated[float, Strict()] = Field(
+        gt=0, le=1024, allow_inf_nan=False, description="CPUs that the router may use; fractions are allowed."
+    )
+    memory: Annotated[str, Strict(), StringConstraints(pattern=MEMORY_PATTERN)] = Field(
+        description="Memory that the router may use: a number and M, G or T."
+    )
+    image: Reference = Field(description="Router image.")
+    public_network: Reference = Field(description="Provider network with service `public` that the router goes out by.")
+    dns_servers: tuple[Address, ...] = Field(default=(), description="Servers to forward to instead of the fabric's.")
+    management_network: Reference | None = Field(
+        default=None, description="Provider network with service `management`."
+    )
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory` in bytes."""
+        return int(self.memory[:-1]) * _UNITS[self.memory[-1]]
+
+
+class Router(Node):
+    """The router of one VPC: what it is, and the nodes that carry it."""
+
+    kind: ClassVar[str] = "router"
+
+    offering: Reference = Field(description="Router offering.")
+    nodes: tuple[Reference, ...] = Field(description="Host that carries the router.")
+    public_ip: Address | None = Field(
+        default=None, description="Its address in the public network; default: allocated."
+    )
+    state: Literal["running", "stopped"] = Field(default="running", description="Whether the router runs.")

@@ -1,0 +1,226 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The kinds of scalar values an intent is made of. Each says in whole sentences what is wrong with a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
+from typing import Annotated, NamedTuple, NoReturn
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,28}[A-Za-z0-9])?$"
+DOMAIN_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
+INTERFACE_PATTERN = r"^[^\s/:\x00-\x1f]{1,15}$"
+REFERENCE_PATTERN = r"^[^\s\x00-\x1f]{1,200}$"
+MAC_PATTERN = r"^[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}$"
+MEMORY_PATTERN = r"^[1-9][0-9]{0,9}[MGT]$"
+
+_CIDR = re.compile(r"([^/]+)/([0-9]{1,2})", re.ASCII)
+_PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
+_CODE = re.compile(r"[0-9]{1,5}", re.ASCII)
+
+# Options that the model has a key for, or that belong to the protocol itself (RFC 2132, RFC 3442).
+_DHCP_OPTIONS_TAKEN = {
+    1: "it follows from the network's cidr",
+    3: "it is the network's gateway",
+    6: "dns_servers sets it",
+    12: "it is the instance's name",
+    15: "dns_domain sets it",
+    26: "mtu sets it",
+    28: "it follows from the network's cidr",
+    42: "ntp_servers sets it",
+    121: "it follows from the VPC's networks and routes",
+} | {code: "it belongs to the DHCP protocol itself" for code in range(50, 62)}
+
+
+class PortRange(NamedTuple):
+    """TCP or UDP ports, both ends included."""
+
+    first: int
+    last: int
+
+    @property
+    def size(self) -> int:
+        """How many ports there are."""
+        return self.last - self.first + 1
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+
+def refuse(rule: str, reason: str, remedy: str) -> NoReturn:
+    """Ends a validator with a finding; `reason` goes on from the value."""
+    raise PydanticCustomError("weft", "{reason}", {"rule": rule, "reason": reason, "remedy": remedy})
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except (AddressValueError, ValueError):
+        return False
+    return True
+
+
+def _address(value: object) -> IPv4Address:
+    if isinstance(value, IPv4Address):
+        return value
+    if not isinstance(value, str):
+        refuse(
+            "WEFT-intent-type", "is not a string, and an IPv4 address is needed", "Write an address like 192.168.20.5."
+        )
+    try:
+        return IPv4Address(value)
+    except (AddressValueError, ValueError):
+        pass
+    if _is_ipv6(value):
+        refuse("WEFT-A1-address", "is an IPv6 address, and only IPv4 is supported", "Write an IPv4 address.")
+    refuse(
+        "WEFT-A1-address",
+        "is not an IPv4 address",
+        "Write four numbers from 0 to 255 with dots between, like 192.168.20.5.",
+    )
+
+
+def _network(value: object) -> IPv4Network:
+    if isinstance(value, IPv4Network):
+        return value
+    if not isinstance(value, str):
+        refuse("WEFT-intent-type", "is not a string, and a CIDR is needed", "Write a CIDR like 192.168.20.0/24.")
+    match = _CIDR.fullmatch(value)
+    if match is None or (int(match[2]) > 32 and not _is_ipv6(match[1])):
+        refuse("WEFT-A1-cidr", "is not a CIDR", "Write a network address and a prefix length, like 192.168.20.0/24.")
+    if _is_ipv6(match[1]):
+        refuse(
+            "WEFT-A1-cidr",
+            "is an IPv6 network, and only IPv4 is supported",
+            "Write an IPv4 network like 192.168.20.0/24.",
+        )
+    try:
+        address = IPv4Address(match[1])
+    except (AddressValueError, ValueError):
+        refuse("WEFT-A1-cidr", "is not a CIDR", "Write a network address and a prefix length, like 192.168.20.0/24.")
+    network = IPv4Network((int(address), int(match[2])), strict=False)
+    if network.network_address != address:
+        refuse(
+            "WEFT-A1-host-bits",
+            f"has bits set behind its prefix of {network.prefixlen} bits, so it is an address and not a network",
+            f"Write {network}, or a longer prefix.",
+        )
+    return network
+
+
+def _prefix(value: object) -> IPv4Network:
+    """A CIDR, or a single address that stands for itself."""
+    if isinstance(value, str) and "/" not in value:
+        return IPv4Network((int(_address(value)), 32))
+    return _network(value)
+
+
+def _ports(value: object) -> PortRange:
+    if isinstance(value, PortRange):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        ports = PortRange(value, value)
+    elif isinstance(value, str) and (match := _PORTS.fullmatch(value)):
+        ports = PortRange(int(match[1]), int(match[2]))
+    else:
+        refuse(
+            "WEFT-N3-ports",
+            "is neither a port nor a range of ports",
+            'Write a number like 80 or a range like "2000-2010".',
+        )
+    if not (1 <= ports.first <= 65535 and 1 <= ports.last <= 65535):
+        refuse("WEFT-N3-ports", "lies outside the ports 1 to 65535", "Choose ports from 1 to 65535.")
+    if ports.first > ports.last:
+        refuse("WEFT-N3-ports", "ends before it begins", f'Write "{ports.last}-{ports.first}".')
+    return ports
+
+
+def _mac(value: object) -> object:
+    return value.lower().replace("-", ":") if isinstance(value, str) else value
+
+
+def _check_mac(value: str) -> str:
+    if int(value[:2], 16) & 1:
+        refuse(
+            "WEFT-A2-mac",
+            "is a multicast address, which no interface can have",
+            "Choose an address whose first byte is even, like 02:...",
+        )
+    if value == "00:00:00:00:00:00":
+        refuse("WEFT-A2-mac", "is the address of nobody", "Choose another address, or none to have one allocated.")
+    return value
+
+
+def _option_code(value: object) -> int:
+    number = int(value) if isinstance(value, str) and _CODE.fullmatch(value) else value
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 254:
+        refuse("WEFT-A6-option", "is not a DHCP option code", "Use a code from 1 to 254 (RFC 2132).")
+    if number in _DHCP_OPTIONS_TAKEN:
+        refuse(
+            "WEFT-A6-option",
+            f"is a DHCP option that cannot be given here, because {_DHCP_OPTIONS_TAKEN[number]}",
+            "Remove the option here and use what sets it.",
+        )
+    return number
+
+
+def _option_value(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _options(value: object) -> object:
+    """Both `{66: a}` and `{"66": b}` is one option said twice, which a plain mapping would keep silent about."""
+    if isinstance(value, Mapping):
+        codes = [str(code) for code in value]
+        if twice := next((code for code in codes if codes.count(code) > 1), None):
+            refuse("WEFT-A6-option", f"gives option {twice} twice", "Keep one of the two.")
+    return value
+
+
+Text = Annotated[str, Strict()]
+Number = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+Name = Annotated[str, Strict(), StringConstraints(pattern=NAME_PATTERN)]
+DomainName = Annotated[str, Strict(), StringConstraints(pattern=DOMAIN_PATTERN, max_length=200)]
+InterfaceName = Annotated[str, Strict(), StringConstraints(pattern=INTERFACE_PATTERN)]
+Reference = Annotated[str, Strict(), StringConstraints(pattern=REFERENCE_PATTERN)]
+Address = Annotated[IPv4Address, PlainValidator(_address), WithJsonSchema({"type": "string", "format": "ipv4"})]
+Cidr = Annotated[
+    IPv4Network,
+    PlainValidator(_network),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+/[0-9]{1,2}$", "description": "IPv4 network in CIDR form"}),
+]
+Prefix = Annotated[
+    IPv4Network,
+    PlainValidator(_prefix),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9.]+(/[0-9]{1,2})?$", "description": "IPv4 network or address"}),
+]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+Ports = Annotated[
+    PortRange,
+    PlainValidator(_ports),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 65535},
+                {"type": "string", "pattern": "^[0-9]+-[0-9]+$"},
+            ]
+        }
+    ),
+]
+Mac = Annotated[
+    str, Strict(), StringConstraints(pattern=MAC_PATTERN), BeforeValidator(_mac), AfterValidator(_check_mac)
+]
+Mtu = Annotated[int, Strict(), Field(ge=576, le=65535)]
+Vni = Annotated[int, Strict(), Field(ge=1, le=16777214)]
+VlanId = Annotated[int, Strict(), Field(ge=1, le=4094)]
+DhcpOptionCode = Annotated[int, BeforeValidator(_option_code)]
+DhcpOptionValue = Annotated[
+    str, Strict(), StringConstraints(min_length=1, max_length=255), BeforeValidator(_option_value)
+]
+DhcpOptions = Annotated[dict[DhcpOptionCode, DhcpOptionValue], BeforeValidator(_options)]

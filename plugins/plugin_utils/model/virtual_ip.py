@@ -1,0 +1,21 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Virtual IPs: public addresses that several services share."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Name, Reference
+from pydantic import Field
+
+
+class VirtualIp(Node):
+    """A public address for SNAT, port forwards and load balancers at once."""
+
+    kind: ClassVar[str] = "virtual IP"
+
+    name: Name = Field(description="Name, unique in the VPC.")
+    network: Reference = Field(description="Provider network with service `public`.")
+    ip: Address | None = Field(default=None, description="The address; default: allocated.")
