@@ -1,0 +1,105 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a plan needs from the ledger: one request per VNI, address, MAC and device number.
+
+A key is the object's path and what is wanted of it (``admin/vpc-1/vpc-1-1:vni``); the scope is the domain in which the
+value must be unique. Device numbers are unique in the fabric, so that a port keeps its name when it moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+
+from ansible_collections.weft.vpc.plugins.plugin_utils import addressing
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Candidates, Request, addresses, macs, numbers
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Instance, Intent, Network, ProviderNetwork, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path, nic_path, vpc_path
+
+#: Device numbers: with their prefix they stay well within a device name.
+_NUMBERS = numbers([(1, 2**31 - 1)])
+
+
+def requests(intent: Intent) -> Iterator[Request]:
+    """Yield every request of an intent."""
+    providers = {network.name: _provider_addresses(network) for network in intent.provider_networks}
+    for network in intent.provider_networks:
+        yield Request(
+            f"{network.name}:bridge", "bridge", None, _NUMBERS, network.path, f"provider network {network.name}"
+        )
+    for vpc in intent.vpcs:
+        yield from _router(intent, vpc, providers)
+        yield from _public_addresses(vpc, providers)
+        for subnet in vpc.networks:
+            yield from _network(intent, vpc, subnet)
+    for instance in intent.instances:
+        yield from _instance(intent, instance, providers)
+
+
+def _provider_addresses(network: ProviderNetwork) -> Candidates:
+    if network.cidr is None:
+        return addresses([])
+    ranges = [(one.start, one.end) for one in network.ip_ranges]
+    return _pairs(addressing.subnet_spans(network.cidr, ranges, network.gateway))
+
+
+def _subnet_addresses(network: Network) -> Candidates:
+    ranges = [(one.start, one.end) for one in network.ip_ranges]
+    return _pairs(addressing.subnet_spans(network.cidr, ranges, network.gateway))
+
+
+def _pairs(spans: tuple[addressing.Span, ...]) -> Candidates:
+    return addresses([(IPv4Address(span.first), IPv4Address(span.last)) for span in spans])
+
+
+def _router(intent: Intent, vpc: Vpc, providers: dict[str, Candidates]) -> Iterator[Request]:
+    path, place, subject = vpc_path(vpc), f"{vpc.path}.router", f"router of VPC {vpc.name}"
+    offering = intent.offering(vpc.router.offering)
+    if offering is not None:
+        public, given = offering.public_network, vpc.router.public_ip
+        fixed = str(given) if given else None
+        yield Request(f"{path}:public_ip", f"ip:{public}", fixed, providers[public], place, subject)
+    yield from _port(f"{path}:public", place, subject)
+
+
+def _public_addresses(vpc: Vpc, providers: dict[str, Candidates]) -> Iterator[Request]:
+    for kind, words, wanted in (("virtual_ip", "virtual IP", vpc.virtual_ips), ("elastic_ip", "elastic IP", vpc.elastic_ips)):
+        for one in wanted:
+            fixed = str(one.ip) if one.ip else None
+            yield Request(
+                f"{vpc_path(vpc)}/{one.name}:{kind}",
+                f"ip:{one.network}",
+                fixed,
+                providers[one.network],
+                one.path,
+                f"{words} {one.name}",
+            )
+
+
+def _network(intent: Intent, vpc: Vpc, network: Network) -> Iterator[Request]:
+    path, subject = network_path(vpc, network), f"network {network.name}"
+    pool = intent.pool(network.pool)
+    if pool is not None and network.shared_segment_with is None:
+        vnis = numbers([(one.start, one.end) for one in pool.vni_ranges])
+        yield Request(f"{path}:vni", f"vni:{pool.name}", network.vni, vnis, network.path, subject)
+    yield from _port(f"{path}:router", network.path, subject)
+
+
+def _instance(intent: Intent, instance: Instance, providers: dict[str, Candidates]) -> Iterator[Request]:
+    for index, nic in enumerate(instance.nics):
+        path, place = nic_path(instance, index), f"{instance.path}.nics[{index}]"
+        subject = f"instance {instance.name}"
+        resolved = intent.network(instance.tenant, nic.network)
+        if resolved is not None:
+            scope, candidates = f"ip:{network_path(*resolved)}", _subnet_addresses(resolved[1])
+        else:
+            scope, candidates = f"ip:{nic.network}", providers[nic.network]
+        yield Request(f"{path}:ip", scope, str(nic.ip) if nic.ip else None, candidates, place, subject)
+        yield Request(f"{path}:mac", "mac", str(nic.mac) if nic.mac else None, macs(path), place, subject)
+        yield Request(f"{path}:port", "port", None, _NUMBERS, place, subject)
+
+
+def _port(prefix: str, place: str, subject: str) -> Iterator[Request]:
+    """A router's link is a port like any other: a device number and a MAC."""
+    yield Request(f"{prefix}_port", "port", None, _NUMBERS, place, subject)
+    yield Request(f"{prefix}_mac", "mac", None, macs(prefix), place, subject)

@@ -1,0 +1,55 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""DHCP and DNS of a router: subnets, pinned leases, names, forwarders (rows A6, A7)."""
+
+from __future__ import annotations
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, Vpc, VxlanPool
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import vxlan_pool
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, network_path, nic_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.port import default_nic
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Lease, Subnet
+
+
+def subnet(context: Context, vpc: Vpc, network: Network, pool: VxlanPool, interface: str) -> Subnet:
+    """Return one subnet as its router serves it."""
+    gateway = str(network.gateway)
+    return Subnet(
+        key=f"subnet {network_path(vpc, network)}",
+        source=network.path,
+        name=network.name,
+        interface=interface,
+        cidr=str(network.cidr),
+        network_address=str(network.cidr.network_address),
+        netmask=str(network.cidr.netmask),
+        gateway=gateway,
+        domain=network.dns_domain or context.intent.fabric.dns_domain,
+        mtu=vxlan_pool.mtu(pool, network),
+        dhcp=network.dhcp,
+        dns_servers=tuple(str(server) for server in network.dns_servers or (gateway,)),
+        ntp_servers=tuple(str(server) for server in network.ntp_servers),
+        options=tuple(sorted(network.dhcp_options.items())),
+        leases=tuple(_leases(context, vpc, network)),
+    )
+
+
+def forwarders(context: Context, vpc: Vpc) -> tuple[str, ...]:
+    """Return the servers a router asks: the offering's, else the public network's, else the fabric's."""
+    offering = context.intent.offering(vpc.router.offering)
+    if offering is None:
+        return ()
+    public = context.intent.provider_network(offering.public_network)
+    servers = offering.dns_servers or (public.dns_servers if public else ()) or context.intent.fabric.dns_servers
+    return tuple(str(server) for server in servers)
+
+
+def _leases(context: Context, vpc: Vpc, network: Network) -> list[Lease]:
+    return [
+        Lease(
+            mac=context.text(f"{nic_path(instance, index)}:mac"),
+            ip=context.text(f"{nic_path(instance, index)}:ip"),
+            name=instance.name if index == default_nic(instance) else f"{instance.name}-nic{index}",
+            default=index == default_nic(instance),
+        )
+        for instance, index in context.members.get((vpc.tenant, vpc.name, network.name), [])
+    ]

@@ -1,0 +1,52 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Names a plan gives to devices, machines and directories. A device name has at most 15 characters (IFNAMSIZ - 1)."""
+
+from __future__ import annotations
+
+STATE = "/var/lib/weft"
+
+
+def segment_bridge(vni: int) -> str:
+    """Return the bridge of a segment."""
+    return f"wbr{vni}"
+
+
+def vxlan_device(vni: int) -> str:
+    """Return the VXLAN device of a segment."""
+    return f"wvx{vni}"
+
+
+def provider_bridge(number: int) -> str:
+    """Return the bridge of a provider network, by its number in the ledger."""
+    return f"wpn{number}"
+
+
+def vlan_device(number: int) -> str:
+    """Return the VLAN device under a provider network's bridge."""
+    return f"wvl{number}"
+
+
+def port_device(number: int) -> str:
+    """Return the host's end of a port, by its number in the ledger (fabric-wide)."""
+    return f"wp{number}"
+
+
+def router_interface(kind: str, number: int) -> str:
+    """Return a router's own name of a link: ``lan<port>`` or ``pub<port>``."""
+    return f"{kind}{number}"
+
+
+def machine(tenant: str, vpc: str) -> str:
+    """Return a router's machine name; names hold no dots, so two routers never share one."""
+    return f"{vpc}.{tenant}"
+
+
+def router_root(machine_name: str) -> str:
+    """Return where a router's root file system is mounted on its node."""
+    return f"{STATE}/routers/{machine_name}/root"
+
+
+def image_directory(name: str, version: str) -> str:
+    """Return where a router image lies on a node."""
+    return f"{STATE}/images/{name}-{version}"

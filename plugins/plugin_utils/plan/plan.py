@@ -1,0 +1,52 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The plan: every number decided, host by host. Pure: the same intent and values give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import port, provider_network, router_image, vpc_router, vxlan_pool
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
+
+FORMAT = 1
+
+#: One host's part as JSON types; its shape is that of ``slices.HostSlice``.
+Slice = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A saved or savable plan.
+
+    ``intent`` is the digest of the variables it was made from; ``inventory`` maps every host of the fabric to what the
+    inventory said of it (groups, host variables, VTEPs), so that a plan applied later can tell that the inventory
+    has moved on even where a run sees only some of the hosts.
+    """
+
+    fabric: str
+    intent: str
+    inventory: dict[str, Any]
+    hosts: dict[str, Slice]
+
+
+def make_plan(intent: Intent, values: Mapping[str, int | str], digest: str, inventory: dict[str, Any]) -> Plan:
+    """Plan an intent that passed the rules, with the values the ledger gave. A host that is told nothing is in it too,
+    so that what it had is removed."""
+    context = Context(intent, values)
+    for planner in (provider_network.plan, vxlan_pool.plan, router_image.plan, vpc_router.plan, port.plan):
+        planner(context)
+    for host in inventory:
+        context.slice_of(host)
+    slices = {host: asdict(slice_) for host, slice_ in sorted(context.slices.items())}
+    return Plan(intent.fabric.name, digest, inventory, json.loads(json.dumps(slices)))
+
+
+def digest_of(value: object) -> str:
+    """Return the SHA-256 of a JSON value's canonical form."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,28 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Port forwards: ports of a virtual IP, sent to an instance (row N3)."""
+
+from __future__ import annotations
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, vpc_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import PortForward
+
+
+def port_forwards(context: Context, vpc: Vpc) -> tuple[PortForward, ...]:
+    """Return a VPC's port forwards, by name."""
+    return tuple(
+        PortForward(
+            key=f"port forward {vpc_path(vpc)}/{wanted.name}",
+            source=wanted.path,
+            name=wanted.name,
+            address=context.text(f"{vpc_path(vpc)}/{wanted.virtual_ip}:virtual_ip"),
+            protocol=wanted.protocol,
+            first=wanted.ports[0],
+            last=wanted.ports[1],
+            target=context.nic_address(vpc.tenant, wanted.target),
+            target_first=wanted.target_ports[0],
+            allowed_cidrs=tuple(str(cidr) for cidr in wanted.allowed_cidrs),
+        )
+        for wanted in sorted(vpc.port_forwards, key=lambda one: one.name)
+    )

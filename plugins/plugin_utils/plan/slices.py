@@ -1,0 +1,273 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What each host is told: the typed parts of a plan.
+
+Every part that a user can name carries ``key`` (what it is, stable between runs) and ``source`` (the inventory path
+it came from). Addresses are strings in their canonical form, MTUs bytes, memory bytes, CPUs whole-core fractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class ProviderBridge:
+    """A provider network on one host: its bridge, and the NIC (or VLAN of it) that is the bridge's way out."""
+
+    key: str
+    source: str
+    bridge: str
+    interface: str
+    member: str
+    vlan: int | None
+    mtu: int
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A physical NIC of one host that provider networks use: bridged itself (flat) and/or parent of VLANs."""
+
+    interface: str
+    bridge: str | None
+    vlans: tuple[str, ...]
+    mtu: int
+
+
+@dataclass(frozen=True)
+class Station:
+    """An address that cannot move without a new plan: its MAC, IP, and the VTEP it is behind."""
+
+    mac: str
+    ip: str
+    vtep: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A VXLAN segment as one host has it."""
+
+    key: str
+    source: str
+    vni: int
+    bridge: str
+    vxlan: str
+    udp_port: int
+    vtep: str
+    mtu: int
+    flood: tuple[str, ...]
+    stations: tuple[Station, ...]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An instance's NIC on its hypervisor: the device name and guest MAC whoever starts the guest must use."""
+
+    key: str
+    source: str
+    device: str
+    mac: str
+    bridge: str
+    mtu: int
+    instance: str
+    tenant: str
+    index: int
+    ip: str
+    default: bool
+
+
+@dataclass(frozen=True)
+class Image:
+    """A router image a node must hold; the version is the digest of its recipe."""
+
+    key: str
+    source: str
+    name: str
+    suite: str
+    version: str
+    directory: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A router's link: a veth whose node end is a bridge port and whose inner end the router configures."""
+
+    key: str
+    source: str
+    device: str
+    inner: str
+    kind: str
+    mac: str
+    bridge: str
+    mtu: int
+    network: str
+    address: str
+    prefix_length: int
+    gateway: str | None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What DHCP and DNS know of one NIC."""
+
+    mac: str
+    ip: str
+    name: str
+    default: bool
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet as its router serves it by DHCP and DNS."""
+
+    key: str
+    source: str
+    name: str
+    interface: str
+    cidr: str
+    network_address: str
+    netmask: str
+    gateway: str
+    domain: str
+    mtu: int
+    dhcp: bool
+    dns_servers: tuple[str, ...]
+    ntp_servers: tuple[str, ...]
+    options: tuple[tuple[int, str], ...]
+    leases: tuple[Lease, ...]
+
+
+@dataclass(frozen=True)
+class SourceNat:
+    """Traffic of one subnet leaves with this public address."""
+
+    key: str
+    source: str
+    cidr: str
+    address: str
+
+
+@dataclass(frozen=True)
+class ElasticIp:
+    """One public address translated 1:1 to one private address."""
+
+    key: str
+    source: str
+    name: str
+    address: str
+    target: str
+    outbound: bool
+
+
+@dataclass(frozen=True)
+class VirtualIp:
+    """A public address that services of the VPC share."""
+
+    key: str
+    source: str
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class PortForward:
+    """Ports ``first..last`` of a public address, sent to ``target_first..`` of an instance."""
+
+    key: str
+    source: str
+    name: str
+    address: str
+    protocol: str
+    first: int
+    last: int
+    target: str
+    target_first: int
+    allowed_cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A server behind a listener."""
+
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """How a backend is probed: seconds between and per probe, probes until it is up or down."""
+
+    interval: int
+    timeout: int
+    rise: int
+    fall: int
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One address and port of a load balancer, with its backends."""
+
+    key: str
+    source: str
+    name: str
+    balancer: str
+    address: str
+    protocol: str
+    port: int
+    algorithm: str
+    backends: tuple[Backend, ...]
+    health_check: HealthCheck
+
+
+@dataclass(frozen=True)
+class Route:
+    """A custom route; a black hole has no next hop."""
+
+    key: str
+    source: str
+    destination: str
+    next_hop: str | None
+    distance: int
+
+
+@dataclass(frozen=True)
+class Router:
+    """A VPC's router and all it does."""
+
+    key: str
+    source: str
+    name: str
+    tenant: str
+    vpc: str
+    running: bool
+    image: str
+    cpus: float
+    memory: int
+    public_address: str
+    public_interface: str
+    links: tuple[Link, ...]
+    subnets: tuple[Subnet, ...]
+    dns_servers: tuple[str, ...]
+    source_nats: tuple[SourceNat, ...]
+    virtual_ips: tuple[VirtualIp, ...]
+    elastic_ips: tuple[ElasticIp, ...]
+    port_forwards: tuple[PortForward, ...]
+    listeners: tuple[Listener, ...]
+    routes: tuple[Route, ...]
+
+
+@dataclass
+class HostSlice:
+    """All that one host is told."""
+
+    host: str
+    vteps: list[str] = field(default_factory=list)
+    underlay_mtu: int = 0
+    nics: list[Nic] = field(default_factory=list)
+    provider_bridges: list[ProviderBridge] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    routers: list[Router] = field(default_factory=list)
+    ports: list[Port] = field(default_factory=list)

@@ -1,0 +1,130 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""VPC routers: machine, links, source NAT, and the services inside (rows R1, R3, R6)."""
+
+from __future__ import annotations
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, ProviderNetwork, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import dhcp_dns, eip, lb, names, port_forward, router_image, routes, vxlan_pool
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, network_path, vpc_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, Router, SourceNat, Subnet, VirtualIp
+
+
+def plan(context: Context) -> None:
+    """Give each router node its VPC routers."""
+    for vpc in sorted(context.intent.vpcs, key=lambda one: (one.tenant, one.name)):
+        context.slice_of(vpc.router.nodes[0]).routers.append(_router(context, vpc))
+
+
+def _router(context: Context, vpc: Vpc) -> Router:
+    offering = context.intent.offering(vpc.router.offering)
+    public = context.intent.provider_network(offering.public_network) if offering else None
+    image = context.intent.image(offering.image) if offering else None
+    if offering is None or public is None or image is None:
+        message = f"the offering of VPC {vpc.name!r} passed the rules though it does not resolve"
+        raise LookupError(message)
+    outside = _public_link(context, vpc, public)
+    inside = [_subnet_link(context, vpc, network) for network in _networks(vpc)]
+    return Router(
+        key=f"router {vpc_path(vpc)}",
+        source=f"{vpc.path}.router",
+        name=names.machine(vpc.tenant, vpc.name),
+        tenant=vpc.tenant,
+        vpc=vpc.name,
+        running=vpc.router.state == "running",
+        image=router_image.image(image).directory,
+        cpus=offering.cpus,
+        memory=offering.memory_bytes,
+        public_address=outside.address,
+        public_interface=outside.inner,
+        links=(outside, *inside),
+        subnets=tuple(_subnets(context, vpc, inside)),
+        dns_servers=dhcp_dns.forwarders(context, vpc),
+        source_nats=_source_nats(context, vpc, outside.address),
+        virtual_ips=_virtual_ips(context, vpc),
+        elastic_ips=eip.elastic_ips(context, vpc),
+        port_forwards=port_forward.port_forwards(context, vpc),
+        listeners=lb.listeners(context, vpc),
+        routes=routes.routes(context, vpc),
+    )
+
+
+def _networks(vpc: Vpc) -> list[Network]:
+    return sorted(vpc.networks, key=lambda one: one.name)
+
+
+def _public_link(context: Context, vpc: Vpc, public: ProviderNetwork) -> Link:
+    path = vpc_path(vpc)
+    number = context.number(f"{path}:public_port")
+    return Link(
+        key=f"link {path} to {public.name}",
+        source=f"{vpc.path}.router",
+        device=names.port_device(number),
+        inner=names.router_interface("pub", number),
+        kind="public",
+        mac=context.text(f"{path}:public_mac"),
+        bridge=context.provider_bridge(public.name),
+        mtu=public.mtu,
+        network=public.name,
+        address=context.text(f"{path}:public_ip"),
+        prefix_length=public.cidr.prefixlen if public.cidr else 32,
+        gateway=str(public.gateway) if public.gateway else None,
+    )
+
+
+def _subnet_link(context: Context, vpc: Vpc, network: Network) -> Link:
+    path = network_path(vpc, network)
+    pool = context.intent.pool(network.pool)
+    number = context.number(f"{path}:router_port")
+    return Link(
+        key=f"link {vpc_path(vpc)} to {network.name}",
+        source=network.path,
+        device=names.port_device(number),
+        inner=names.router_interface("lan", number),
+        kind="subnet",
+        mac=context.text(f"{path}:router_mac"),
+        bridge=names.segment_bridge(context.vni(network, vpc)),
+        mtu=vxlan_pool.mtu(pool, network) if pool else 0,
+        network=network.name,
+        address=str(network.gateway),
+        prefix_length=network.cidr.prefixlen,
+        gateway=None,
+    )
+
+
+def _subnets(context: Context, vpc: Vpc, links: list[Link]) -> list[Subnet]:
+    found = []
+    for network, link in zip(_networks(vpc), links, strict=True):
+        pool = context.intent.pool(network.pool)
+        if pool is not None:
+            found.append(dhcp_dns.subnet(context, vpc, network, pool, link.inner))
+    return found
+
+
+def _source_nats(context: Context, vpc: Vpc, own: str) -> tuple[SourceNat, ...]:
+    return tuple(
+        SourceNat(
+            key=f"source NAT {network_path(vpc, network)}",
+            source=network.path,
+            cidr=str(network.cidr),
+            address=(
+                context.text(f"{vpc_path(vpc)}/{network.snat.virtual_ip}:virtual_ip")
+                if network.snat.virtual_ip
+                else own
+            ),
+        )
+        for network in _networks(vpc)
+        if network.snat.enabled
+    )
+
+
+def _virtual_ips(context: Context, vpc: Vpc) -> tuple[VirtualIp, ...]:
+    return tuple(
+        VirtualIp(
+            key=f"virtual IP {vpc_path(vpc)}/{wanted.name}",
+            source=wanted.path,
+            name=wanted.name,
+            address=context.text(f"{vpc_path(vpc)}/{wanted.name}:virtual_ip"),
+        )
+        for wanted in sorted(vpc.virtual_ips, key=lambda one: one.name)
+    )

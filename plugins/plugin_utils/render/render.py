@@ -1,0 +1,122 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From one host's slice to the items the deploy module makes true on that host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import router_root
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import compiled, template
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, ItemDeclaration, declarations
+
+#: Where router machines' user namespaces begin: just above the range systemd-nspawn picks from by itself.
+UID_BASE = 1879113728
+
+#: Items with a lower ``order`` are common to all parts (units, images) and come before the first of them.
+FIRST_OF_PART = 10
+
+Item = dict[str, Any]
+Scope = dict[str, Any]
+_Names = dict[str, Any]
+
+
+def render(slice_: Slice) -> list[Item]:
+    """Return all items of a host, in creation order."""
+    rendered = [
+        (PHASES.index(declaration.phase), sequence, declaration.order, number, _item(declaration, names))
+        for number, declaration in enumerate(declarations())
+        for sequence, names in _instances(declaration, slice_)
+    ]
+    rendered.sort(key=lambda entry: entry[:4])
+    return [item for *_place, item in rendered]
+
+
+def scopes(slice_: Slice) -> list[Scope]:
+    """Return where files can live on a host: the host itself, and the root of each router machine."""
+    found: list[Scope] = [{"name": "host", "root": "/"}]
+    found.extend(
+        {
+            "name": f"router:{router['name']}",
+            "root": router_root(router["name"]),
+            "unit": f"weft-router@{router['name']}.service",
+            "uid_base": UID_BASE,
+        }
+        for router in slice_["routers"]
+    )
+    return found
+
+
+def digest(item: Item) -> str:
+    """Return what tells one version of an item from another; the host's manifest records it."""
+    return hashlib.sha256(json.dumps(item, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _instances(declaration: ItemDeclaration, slice_: Slice) -> Iterator[tuple[int, _Names]]:
+    """Yield the names an item's templates see, once per part of the slice the item is for.
+
+    The number that comes with them keeps the items of one outermost part (one router) together; what is declared to
+    come before all such parts gets the lowest.
+    """
+    for names, place in _walk(declaration.each, {"host": slice_}):
+        if declaration.when is None or _true(declaration.when, names):
+            yield (place if declaration.order >= FIRST_OF_PART else -1), names
+
+
+def _walk(steps: tuple[tuple[str, str], ...], names: _Names) -> Iterator[tuple[_Names, int]]:
+    if not steps:
+        yield names, -1
+        return
+    (name, path), *rest = steps
+    owner, _dot, attribute = path.rpartition(".")
+    for place, part in enumerate(names[owner or "host"][attribute]):
+        for inner, _place in _walk(tuple(rest), {**names, name: part}):
+            yield inner, place
+
+
+def _true(expression: str, names: _Names) -> bool:
+    return compiled("{{ 1 if (" + expression + ") else '' }}").render(names) == "1"
+
+
+def _item(declaration: ItemDeclaration, names: _Names) -> Item:
+    return {
+        "id": f"{declaration.role}/{_text(declaration.identifier, names)}",
+        "role": declaration.role,
+        "phase": declaration.phase,
+        "group": _text(declaration.group, names),
+        "scope": _text(declaration.scope, names),
+        "files": [_file(declaration.role, one, names) for one in declaration.files],
+        "activate": [_substituted(one, names) for one in declaration.activate],
+    }
+
+
+def _file(role: str, declared: dict[str, Any], names: _Names) -> dict[str, Any]:
+    found = {"path": _text(declared["path"], names)}
+    if "link" in declared:
+        return {**found, "link": _text(declared["link"], names)}
+    source = declared["template"]
+    source = source if "/" in source else f"{role}/{source}"
+    found["mode"] = declared.get("mode", "0644")
+    found["content"] = template(source).render(names)
+    if "check" in declared:
+        found["check"] = declared["check"]
+    return found
+
+
+def _substituted(value: Any, names: _Names) -> Any:
+    """Render every string inside a declaration."""
+    if isinstance(value, str):
+        return _text(value, names)
+    if isinstance(value, list):
+        return [_substituted(one, names) for one in value]
+    if isinstance(value, dict):
+        return {key: _substituted(one, names) for key, one in value.items()}
+    return value
+
+
+def _text(text: str, names: _Names) -> str:
+    return compiled(text).render(names) if "{" in text else text
