@@ -127,7 +127,7 @@ def status(lab: Lab, as_json: bool) -> int:
         for row in rows:
             print(f"{row['name']:9} {row['role']:11} {row['state']:9} pid {row['pid']:<8} {' '.join(row['addresses'])}")
             for guest in row["instances"]:
-                shown = " ".join(guest["addresses"]) or "no address yet"
+                shown = " ".join(guest["addresses_now"]) or "no address yet"
                 print(f"  {guest['tenant']}/{guest['name']:24} {shown}")
     return 0 if all(row["pid"] for row in rows) else 3
 

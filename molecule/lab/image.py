@@ -43,7 +43,7 @@ DISABLED = [
 FILES = {
     "etc/resolv.conf": "",
     "etc/machine-id": "",
-    "etc/apt/sources.list": "deb [trusted=yes] file:/var/lib/lab/mirror {suite} main\n",
+    "etc/apt/sources.list": "deb [trusted=yes] copy:/var/lib/lab/mirror {suite} main\n",
     "etc/apt/apt.conf.d/90lab": 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n',
     # A machine must not wait 90 s for a unit that will not stop.
     "etc/systemd/system.conf.d/10-lab.conf": "[Manager]\nDefaultTimeoutStopSec=10s\n",

@@ -1,7 +1,79 @@
-"""The packages the nodes may install, offline."""
+"""The packages the nodes may install, offline: one small apt archive in the cache, shown to every node.
+
+Nodes have no way out, yet the collection builds router images on them with the node's own apt sources.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from lab import image
+from lab.host import sources
+from lab.paths import CACHE
+from lab.shell import run, step
+
+ROUTER_PACKAGES = [
+    "apt", "systemd", "systemd-sysv", "dbus", "iproute2", "nftables", "conntrack", "dnsmasq", "haproxy", "frr",
+    "frr-pythontools", "strongswan-swanctl", "charon-systemd", "keepalived", "conntrackd", "iputils-ping", "iputils-arping",
+    "procps", "tcpdump", "wireguard-tools", "socat", "curl", "busybox", "ca-certificates", "libstrongswan-extra-plugins",
+    "libstrongswan-standard-plugins", "ethtool", "kmod", "netcat-openbsd", "frr-snmp", "iperf3", "zstd",
+]  # fmt: skip
+# What `mmdebstrap --variant=minbase` takes whatever else is asked for.
+MINBASE = ["?essential", "?priority(required)"]
+
+
+def wanted(suite: str) -> list[str]:
+    return sorted({*ROUTER_PACKAGES, *image.packages("node", suite), *image.packages("wan", suite)})
+
 
 def ensure(suite: str) -> None:
-    """To come."""
+    """Download the packages of a suite and index them, unless that was done for this very list."""
+    mirror = CACHE / "mirror"
+    stamp = mirror / "dists" / suite / "recipe"
+    recipe = hashlib.sha256(json.dumps([wanted(suite), MINBASE, 1]).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == recipe:
+        return
+    with image.locked("mirror"), step(f"download the nodes' package archive ({suite})"):
+        _download(mirror, suite)
+        _index(mirror, suite)
+        stamp.write_text(recipe)
+
+
+def _download(mirror: Path, suite: str) -> None:
+    """Let apt resolve everything on an empty system of its own, and keep what it fetches."""
+    home = CACHE / f"apt-{suite}"
+    for part in ("state/lists/partial", "cache/archives/partial", "etc"):
+        (home / part).mkdir(parents=True, exist_ok=True)
+    (home / "state/status").write_text("")
+    (home / "etc/sources.list").write_text("\n".join(sources(suite)) + "\n")
+    options = [
+        f"Dir::Etc::SourceList={home / 'etc/sources.list'}", "Dir::Etc::SourceParts=/dev/null",
+        f"Dir::State={home / 'state'}", f"Dir::State::status={home / 'state/status'}", f"Dir::Cache={home / 'cache'}",
+        "Acquire::Languages=none", "APT::Install-Recommends=false", "APT::Sandbox::User=root",
+        "Debug::NoLocking=true",
+    ]  # fmt: skip
+    apt = ["apt-get", "-qq", *[word for option in options for word in ("-o", option)]]
+    run([*apt, "update"])
+    run([*apt, "--download-only", "--yes", "install", *MINBASE, *wanted(suite)])
+    pool = mirror / "pool" / suite
+    pool.mkdir(parents=True, exist_ok=True)
+    for package in (home / "cache/archives").glob("*.deb"):
+        os.replace(package, pool / package.name)
+    shutil.rmtree(home)
+
+
+def _index(mirror: Path, suite: str) -> None:
+    where = mirror / "dists" / suite
+    binary = where / "main" / "binary-amd64"
+    binary.mkdir(parents=True, exist_ok=True)
+    # Run from the archive's root, since the index names files relative to it.
+    packages = run(["env", "-C", str(mirror), "apt-ftparchive", "packages", f"pool/{suite}"])
+    (binary / "Packages").write_text(packages)
+    names = {"Origin": "Debian", "Label": "Debian", "Suite": suite, "Codename": suite, "Components": "main"}
+    options = [f"APT::FTPArchive::Release::{key}={value}" for key, value in (names | {"Architectures": "amd64"}).items()]
+    release = run(["apt-ftparchive", *[word for option in options for word in ("-o", option)], "release", str(where)])
+    (where / "Release").write_text(release)
