@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import NamedTuple
 
-# Bytes an encapsulation adds to a guest's packet, by version of the underlay's IP. The inner Ethernet header (14)
-# counts: it travels inside the underlay's payload. VXLAN: IPv4 20 + UDP 8 + VXLAN 8 + 14 (RFC 7348); GRE with key: 20 + 8 + 14.
+# Bytes that an encapsulation adds to a guest's packet, by version of the underlay's IP. The inner Ethernet header (14)
+# counts, because it travels inside the underlay's payload.
+# VXLAN: IPv4 20 + UDP 8 + VXLAN 8 + 14 (RFC 7348). GRE with a key: IPv4 20 + 8 + 14 (RFC 2890).
 OVERHEAD = {("vxlan", 4): 50, ("vxlan", 6): 70, ("gre", 4): 42, ("gre", 6): 62}
 
 # An IPv4 host must be able to take datagrams of 576 bytes (RFC 791), whatever link they come over.

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, DomainName, Name, Number
-from pydantic import Field
 
 
 class Fabric(Node):

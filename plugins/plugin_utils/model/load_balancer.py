@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field, Strict
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Port, Reference
-from pydantic import Field, Strict
 
 Seconds = Annotated[int, Strict(), Field(ge=1, le=3600)]
 Times = Annotated[int, Strict(), Field(ge=1, le=100)]

@@ -7,14 +7,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, value_text
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import types
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
+_SEE_REFERENCE = "See docs/reference/intent.md for what this key takes."
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
 _PATTERNS = {
@@ -90,13 +93,22 @@ def shape_findings(error: ValidationError, cls: type[Node], path: str) -> Iterat
         yield _finding(details, cls, path)
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """What pydantic says, where in the inventory, and the class of the mapping that holds the value."""
+
+    details: ErrorDetails
+    path: str
+    holder: type[Node]
+
+
 def _finding(details: ErrorDetails, cls: type[Node], path: str) -> Finding:
     loc = tuple(part for part in details["loc"] if part != "[key]")
     where = path
     for part in loc:
         where = join_path(where, part)
     say = _SENTENCES.get(details["type"], _other)
-    return say(details, where, _holder(cls, loc))
+    return say(_Problem(details, where, _holder(cls, loc)))
 
 
 def _holder(cls: type[Node], loc: tuple[int | str, ...]) -> type[Node]:
@@ -114,39 +126,39 @@ def _node_classes(annotation: Any) -> Iterator[type[Node]]:
         yield from _node_classes(part)
 
 
-def _own(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    context = details["ctx"]
-    return Finding(context["rule"], path, details["input"], context["reason"], context["remedy"])
+def _own(problem: _Problem) -> Finding:
+    context = problem.details["ctx"]
+    return Finding(context["rule"], problem.path, problem.details["input"], context["reason"], context["remedy"])
 
 
-def _missing(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    key = str(details["loc"][-1])
-    purpose = holder.model_fields[key].description or ""
+def _missing(problem: _Problem) -> Finding:
+    key = str(problem.details["loc"][-1])
+    purpose = problem.holder.model_fields[key].description or ""
     return Finding(
         "WEFT-intent-missing",
-        path,
+        problem.path,
         None,
-        f"is missing, and {with_article(holder.kind)} needs it",
+        f"is missing, and {with_article(problem.holder.kind)} needs it",
         f"Add {key}: {purpose[:1].lower()}{purpose[1:]}",
     )
 
 
-def _unknown(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    known = list(holder.model_fields)
+def _unknown(problem: _Problem) -> Finding:
+    known = list(problem.holder.model_fields)
     return Finding(
         "WEFT-intent-key",
-        path,
+        problem.path,
         None,
-        f"is not a key of {with_article(holder.kind)}",
-        suggestion(str(details["loc"][-1]), known, f"The keys are {', '.join(known)}."),
+        f"is not a key of {with_article(problem.holder.kind)}",
+        suggestion(str(problem.details["loc"][-1]), known, f"The keys are {', '.join(known)}."),
     )
 
 
-def _type(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    wanted, remedy = _WANTED[details["type"]]
-    value = details["input"]
+def _type(problem: _Problem) -> Finding:
+    wanted, remedy = _WANTED[problem.details["type"]]
+    value = problem.details["input"]
     reason = f"is empty, and {wanted} is needed" if value is None else f"is {_kind_of(value)}, and {wanted} is needed"
-    return Finding("WEFT-intent-type", path, value, reason, remedy)
+    return Finding("WEFT-intent-type", problem.path, value, reason, remedy)
 
 
 def _kind_of(value: object) -> str:
@@ -161,24 +173,24 @@ def _kind_of(value: object) -> str:
     return "a list" if isinstance(value, list | tuple | set | frozenset) else f"of type {type(value).__name__}"
 
 
-def _choice(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    value = details["input"]
-    expected = details["ctx"]["expected"].replace(" or ", ", ")
+def _choice(problem: _Problem) -> Finding:
+    value = problem.details["input"]
+    expected = problem.details["ctx"]["expected"].replace(" or ", ", ")
     known = [item.strip("'") for item in expected.split(", ")]
     remedy = f"Write {', '.join(known)}." if len(known) == 1 else f"Write one of {', '.join(known)}."
     reason = "is empty" if value is None else "is not possible here"
-    return Finding("WEFT-intent-choice", path, value, reason, suggestion(str(value)[:40], known, remedy))
+    return Finding("WEFT-intent-choice", problem.path, value, reason, suggestion(str(value)[:40], known, remedy))
 
 
-def _pattern(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    reason, remedy = _PATTERNS[details["ctx"]["pattern"]]
-    return Finding("WEFT-intent-name", path, details["input"], reason, remedy)
+def _pattern(problem: _Problem) -> Finding:
+    reason, remedy = _PATTERNS[problem.details["ctx"]["pattern"]]
+    return Finding("WEFT-intent-name", problem.path, problem.details["input"], reason, remedy)
 
 
-def _limit(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    (operator, limit), *_ = details["ctx"].items()
+def _limit(problem: _Problem) -> Finding:
+    (operator, limit), *_ = problem.details["ctx"].items()
     words = {"ge": "is less than", "gt": "is not more than", "le": "is more than", "lt": "is not less than"}
-    rule = _LIMIT_RULES.get(str(details["loc"][-1]), "WEFT-intent-limit")
+    rule = _LIMIT_RULES.get(str(problem.details["loc"][-1]), "WEFT-intent-limit")
     allowed = {
         "ge": f"{limit} or more",
         "gt": f"more than {limit}",
@@ -186,36 +198,45 @@ def _limit(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
         "lt": f"less than {limit}",
     }
     return Finding(
-        rule, path, details["input"], f"{words[operator]} {limit}", f"Write a number that is {allowed[operator]}."
+        rule,
+        problem.path,
+        problem.details["input"],
+        f"{words[operator]} {limit}",
+        f"Write a number that is {allowed[operator]}.",
     )
 
 
-def _length(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    context = details["ctx"]
+def _length(problem: _Problem) -> Finding:
+    context = problem.details["ctx"]
     short = "min_length" in context
     limit = context["min_length"] if short else context["max_length"]
     reason = "is too short" if short else "is too long"
     return Finding(
         "WEFT-intent-length",
-        path,
-        details["input"],
+        problem.path,
+        problem.details["input"],
         reason,
         f"Use at {'least' if short else 'most'} {limit} characters.",
     )
 
 
-def _key(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    return Finding("WEFT-intent-key", path, None, "is a key that is not a string", "Write keys as plain words.")
+def _key(problem: _Problem) -> Finding:
+    return Finding("WEFT-intent-key", problem.path, None, "is a key that is not a string", "Write keys as plain words.")
 
 
-def _other(details: ErrorDetails, path: str, holder: type[Node]) -> Finding:
-    reason = f"cannot be used ({details['msg'][:1].lower()}{details['msg'][1:]})"
+def _other(problem: _Problem) -> Finding:
+    message = problem.details["msg"]
+    reason = f"cannot be used ({message[:1].lower()}{message[1:]})"
     return Finding(
-        "WEFT-intent-type", path, details["input"], reason, "See docs/reference/intent.md for what this key takes."
+        "WEFT-intent-type",
+        problem.path,
+        problem.details["input"],
+        reason,
+        _SEE_REFERENCE,
     )
 
 
-_SENTENCES: dict[str, Callable[[ErrorDetails, str, type[Node]], Finding]] = {
+_SENTENCES: Mapping[str, Callable[[_Problem], Finding]] = {
     "weft": _own,
     "missing": _missing,
     "extra_forbidden": _unknown,

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Tenant
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import Hosts
@@ -18,7 +20,6 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network im
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import RouterImage, RouterOffering
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vxlan_pool import VxlanPool
-from pydantic import ValidationError
 
 N = TypeVar("N", bound=Node)
 

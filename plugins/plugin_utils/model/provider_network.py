@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, subnet_spans
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
@@ -17,7 +19,6 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Reference,
     VlanId,
 )
-from pydantic import Field
 
 Service = Literal["public", "management", "guest"]
 

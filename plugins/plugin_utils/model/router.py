@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field, Strict, StringConstraints
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import MEMORY_PATTERN, Address, Name, Reference
-from pydantic import Field, Strict, StringConstraints
 
 _UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
 

@@ -34,7 +34,7 @@ _DHCP_OPTIONS_TAKEN = {
     28: "it follows from the network's cidr",
     42: "ntp_servers sets it",
     121: "it follows from the VPC's networks and routes",
-} | {code: "it belongs to the DHCP protocol itself" for code in range(50, 62)}
+} | dict.fromkeys(range(50, 62), "it belongs to the DHCP protocol itself")
 
 
 class PortRange(NamedTuple):

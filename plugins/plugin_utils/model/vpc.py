@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.elastic_ip import ElasticIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import LoadBalancer
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
@@ -15,7 +17,6 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.route import Route
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import Router
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Reference
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.virtual_ip import VirtualIp
-from pydantic import Field
 
 
 class Vpc(Node):
