@@ -65,7 +65,7 @@ def decode(text: str) -> Ledger:
     if type(version) is not int or version != FORMAT:
         _refuse(f"has format {value_text(version)}; this version of weft.vpc knows only format {FORMAT}")
     _require(data, _SECTIONS, "the file")
-    if not isinstance(data["fabric"], str):
+    if not isinstance(data["fabric"], str) or not data["fabric"]:
         _refuse("names no fabric")
     return Ledger(
         data["fabric"],

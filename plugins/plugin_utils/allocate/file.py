@@ -36,6 +36,7 @@ class LedgerFile:
         self.path = Path(os.path.realpath(path))
         self.fabric = fabric
         self.timeout = timeout
+        self._temporary = self.path.with_name(f".{self.path.name}.tmp")
         self._known = False
         self._base: bytes | None = None
         self._lock: int | None = None
@@ -47,8 +48,8 @@ class LedgerFile:
         return ledger
 
     def write(self, ledger: Ledger) -> bool:
-        if self._lock is None or not self._known:
-            raise RuntimeError("a ledger is written with its lock held and after it was read")
+        if self._lock is None or not self._known or self.fabric is None:
+            raise RuntimeError("a ledger is written with its lock held, after it was read, and for a named fabric")
         if ledger.fabric != self.fabric:
             raise self._foreign(ledger.fabric)
         if self._content() != self._base:
@@ -62,7 +63,12 @@ class LedgerFile:
         try:
             self._replace(content)
         except OSError as error:
-            raise self._error(f"cannot be written: {error.strerror}", "Make it and its directory writable.") from error
+            with suppress(OSError):
+                self._temporary.unlink()
+            raise self._error(
+                f"cannot be written: {error.strerror}; it is as it was",
+                "Make its directory writable and see that there is space left.",
+            ) from error
         self._base = content
         return True
 
@@ -101,8 +107,7 @@ class LedgerFile:
 
     def _replace(self, content: bytes) -> None:
         """Put a new file in the old one's place so that a crash at any moment leaves one of the two, whole."""
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
-        with open(temporary, "wb", opener=_exclusively_ours) as stream:
+        with open(self._temporary, "wb", opener=_no_link) as stream:
             with suppress(FileNotFoundError):
                 os.fchmod(stream.fileno(), self.path.stat().st_mode & 0o7777)
             half = len(content) // 2
@@ -113,7 +118,7 @@ class LedgerFile:
             stream.flush()
             os.fsync(stream.fileno())
         faultpoint("ledger")
-        os.replace(temporary, self.path)
+        os.replace(self._temporary, self.path)
         faultpoint("ledger")
         _sync_directory(self.path.parent)
         faultpoint("ledger")
@@ -123,7 +128,7 @@ class LedgerFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(self.path.with_name(LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         except OSError as error:
-            raise self._error(f"cannot be locked: {error}", "Make its directory writable.") from error
+            raise self._error(f"cannot be locked: {error.strerror}", "Make its directory writable.") from error
 
     def _wait(self, lock: int) -> None:
         deadline = time.monotonic() + self.timeout
@@ -148,8 +153,8 @@ class LedgerFile:
         return LedgerError(str(self.path), reason, remedy)
 
 
-def _exclusively_ours(path: str, flags: int) -> int:
-    """Open the temporary file, which the lock makes ours; what a killed writer left there is overwritten."""
+def _no_link(path: str, flags: int) -> int:
+    """Open the temporary file. The lock makes it ours, so what a killed writer left there may be overwritten."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 

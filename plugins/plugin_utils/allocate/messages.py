@@ -29,7 +29,6 @@ class Resting(NamedTuple):
     released: datetime
 
 
-
 def same_key(request: Request, other: Request) -> Finding:
     """Two objects go by one name."""
     return Finding(
@@ -108,7 +107,7 @@ def exhausted(
         EXHAUSTED,
         first.path,
         None,
-        f"{owner(first.scope)} has no {noun(first.scope)} left for {_listed(requests)}: of {_size(candidates)} "
+        f"{owner(first.scope)} has no {noun(first.scope)} left for {_listed(requests)}: of {_size(candidates)}, "
         f"{_are(count)} in use and {_are(len(idle))} resting{_resting_words(idle, rest)}",
         _exhausted_remedy(first, idle, rest),
     )
