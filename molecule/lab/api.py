@@ -95,7 +95,7 @@ class Lab:
         stopped = [node for node in nodes if not machine.leader(self.paths, node.name)]
         for node in stopped:
             machine.stop(self.paths, node.name, hard=True)  # a keeper or nspawn that a crash left
-            machine.clear(self.paths, node)
+            machine.clear(self.paths, node.name)
             machine.prepare(self.paths, shape, node, images[node.image], fresh_images)
             machine.start(self.paths, node)
         with ThreadPoolExecutor(max(1, len(nodes))) as pool:
@@ -111,17 +111,16 @@ class Lab:
                 key.parent.mkdir(mode=0o700, exist_ok=True)
                 run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab-{self.id}", "-f", str(key)])
 
-    def down(self, erase: bool = True) -> None:
+    def down(self) -> None:
         """Remove machines, namespaces and mounts, also those of a crashed lab; then its state."""
-        nodes = list(self.topology.nodes.values()) if self.paths.topology.exists() else []
+        names = machine.known(self.paths)
         with step(f"take the lab '{self.id}' down"):
-            with ThreadPoolExecutor(max(1, len(nodes))) as pool:
-                list(pool.map(lambda node: machine.stop(self.paths, node.name), nodes))
-            for node in nodes:
-                machine.clear(self.paths, node)
+            with ThreadPoolExecutor(max(1, len(names))) as pool:
+                list(pool.map(lambda name: machine.stop(self.paths, name), names))
+            for name in names:
+                machine.clear(self.paths, name)
             netns.delete(self.paths)
-            if erase:
-                machine.erase(self.paths.state)
+            machine.erase(self.paths.state)
 
     def reboot(self, name: str, hard: bool = False) -> float:
         """Restart a node, keeping its disk; returns the seconds until it was up again."""

@@ -60,12 +60,20 @@ def command(paths: Paths, node: Node) -> list[str]:
     binds += [f"--bind-ro={mirror}:/var/lib/lab/mirror", f"--bind-ro={PACKAGE / 'guest'}:/usr/local/lib/lab"]
     binds += [f"--bind={device}" for device in ("/dev/net/tun", "/dev/fuse") if Path(device).exists()]
     cards = [f"--network-veth-extra={netns.host_end(node.name, card.name)}:{card.name}" for card in node.cards]
+    # A node ends with its keeper: without one it could not come back from a reboot.
     return [
-        *netns.inside(paths), "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--console=pipe",
+        "setpriv", "--pdeathsig", "KILL", "--", *netns.inside(paths), "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe",
         "--capability=all", "--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
         f"--directory={home / 'root'}", f"--machine={paths.machine(node.name)}", f"--hostname={node.name}",
-        *cards, *binds,
+        f"--uuid={machine_id(paths, node.name)}", *cards, *binds, "/usr/local/lib/lab/init",
     ]  # fmt: skip
+
+
+def hierarchies() -> list[Path]:
+    """The mounted cgroup trees: one on a computer with version 2, a dozen with version 1 or both."""
+    if (CGROUPS / "cgroup.procs").exists():
+        return [CGROUPS]
+    return [tree for tree in sorted(CGROUPS.iterdir()) if not tree.is_symlink() and (tree / "cgroup.procs").exists()]
 
 
 def enter_cgroup(name: str) -> None:
@@ -74,10 +82,7 @@ def enter_cgroup(name: str) -> None:
     With --keep-unit nspawn makes "payload" and "supervisor" below the cgroup it was started in; two machines
     started from one cgroup would share them.
     """
-    trees = [CGROUPS] if (CGROUPS / "cgroup.procs").exists() else sorted(CGROUPS.iterdir())
-    for tree in trees:
-        if tree.is_symlink() or not (tree / "cgroup.procs").exists():
-            continue
+    for tree in hierarchies():
         group = tree / name
         # A hierarchy that refuses (cpuset without cpus) is one the machine can do without.
         with contextlib.suppress(OSError):
@@ -89,12 +94,10 @@ def enter_cgroup(name: str) -> None:
 
 
 def remove_cgroup(name: str) -> None:
-    trees = [CGROUPS] if (CGROUPS / "cgroup.procs").exists() else sorted(CGROUPS.iterdir())
-    for tree in trees:
-        if (tree / name).is_dir() and not tree.is_symlink():
-            for path, _dirs, _files in os.walk(tree / name, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)
+    for tree in hierarchies():
+        for path, _dirs, _files in os.walk(tree / name, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
 
 
 def start(paths: Paths, node: Node) -> None:
@@ -175,6 +178,15 @@ def processes(paths: Paths, name: str) -> Iterator[int]:
                     yield int(entry.name)
 
 
+def known(paths: Paths) -> list[str]:
+    """Every node there is a trace of, for a lab whose topology file is lost."""
+    prefix = f"{paths.netns_name}-"
+    names = {path.name for path in (paths.state / "nodes").glob("*")}
+    for tree in hierarchies():
+        names |= {path.name.removeprefix(prefix) for path in tree.glob(f"{prefix}*")}
+    return sorted(names)
+
+
 def stop(paths: Paths, name: str, hard: bool = False, timeout: float = 15.0) -> None:
     """Power the node off; kill what remains after the timeout."""
     pid = leader(paths, name)
@@ -199,11 +211,10 @@ def _gone(paths: Paths, name: str, timeout: float) -> bool:
     return False
 
 
-def clear(paths: Paths, node: Node) -> None:
-    """Remove what a stopped node leaves: cards, cgroup, mounts."""
-    netns.detach(paths, node)
-    remove_cgroup(paths.cgroup(node.name))
-    unmount(paths.node(node.name))
+def clear(paths: Paths, name: str) -> None:
+    """Remove what a stopped node leaves: cgroups and mounts. Its cards are the namespace's to remove."""
+    remove_cgroup(paths.cgroup(name))
+    unmount(paths.node(name))
 
 
 def unmount(home: Path) -> None:

@@ -68,12 +68,13 @@ def _download(mirror: Path, suite: str) -> None:
 
 def _index(mirror: Path, suite: str) -> None:
     where = mirror / "dists" / suite
-    binary = where / "main" / "binary-amd64"
+    architecture = run(["dpkg", "--print-architecture"]).strip()
+    binary = where / "main" / f"binary-{architecture}"
     binary.mkdir(parents=True, exist_ok=True)
     # Run from the archive's root, since the index names files relative to it.
     packages = run(["env", "-C", str(mirror), "apt-ftparchive", "packages", f"pool/{suite}"])
     (binary / "Packages").write_text(packages)
     names = {"Origin": "Debian", "Label": "Debian", "Suite": suite, "Codename": suite, "Components": "main"}
-    options = [f"APT::FTPArchive::Release::{key}={value}" for key, value in (names | {"Architectures": "amd64"}).items()]
+    options = [f"APT::FTPArchive::Release::{key}={value}" for key, value in (names | {"Architectures": architecture}).items()]
     release = run(["apt-ftparchive", *[word for option in options for word in ("-o", option)], "release", str(where)])
     (where / "Release").write_text(release)
