@@ -8,13 +8,21 @@ value must be unique. Device numbers are unique in the fabric, so that a port ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import addressing
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Candidates, Request, addresses, macs, numbers
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Instance, Intent, Network, ProviderNetwork, Vpc
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path, nic_path, vpc_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
+    ElasticIp,
+    Instance,
+    Intent,
+    Network,
+    NicRef,
+    VirtualIp,
+    Vpc,
+)
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path
 
 #: Device numbers: with their prefix they stay well within a device name.
 _NUMBERS = numbers([(1, 2**31 - 1)])
@@ -22,7 +30,7 @@ _NUMBERS = numbers([(1, 2**31 - 1)])
 
 def requests(intent: Intent) -> Iterator[Request]:
     """Yield every request of an intent."""
-    providers = {network.name: _provider_addresses(network) for network in intent.provider_networks}
+    providers = {network.name: _addresses(network.spans) for network in intent.provider_networks}
     for network in intent.provider_networks:
         yield Request(
             f"{network.name}:bridge", "bridge", None, _NUMBERS, network.path, f"provider network {network.name}"
@@ -36,24 +44,12 @@ def requests(intent: Intent) -> Iterator[Request]:
         yield from _instance(intent, instance, providers)
 
 
-def _provider_addresses(network: ProviderNetwork) -> Candidates:
-    if network.cidr is None:
-        return addresses([])
-    ranges = [(one.start, one.end) for one in network.ip_ranges]
-    return _pairs(addressing.subnet_spans(network.cidr, ranges, network.gateway))
-
-
-def _subnet_addresses(network: Network) -> Candidates:
-    ranges = [(one.start, one.end) for one in network.ip_ranges]
-    return _pairs(addressing.subnet_spans(network.cidr, ranges, network.gateway))
-
-
-def _pairs(spans: tuple[addressing.Span, ...]) -> Candidates:
-    return addresses([(IPv4Address(span.first), IPv4Address(span.last)) for span in spans])
+def _addresses(spans: Iterable[addressing.Span]) -> Candidates:
+    return addresses((IPv4Address(span.first), IPv4Address(span.last)) for span in spans)
 
 
 def _router(intent: Intent, vpc: Vpc, providers: dict[str, Candidates]) -> Iterator[Request]:
-    path, place, subject = vpc_path(vpc), f"{vpc.path}.router", f"router of VPC {vpc.name}"
+    path, place, subject = vpc.key, f"{vpc.path}.router", f"router of VPC {vpc.name}"
     offering = intent.offering(vpc.router.offering)
     if offering is not None:
         public, given = offering.public_network, vpc.router.public_ip
@@ -63,11 +59,15 @@ def _router(intent: Intent, vpc: Vpc, providers: dict[str, Candidates]) -> Itera
 
 
 def _public_addresses(vpc: Vpc, providers: dict[str, Candidates]) -> Iterator[Request]:
-    for kind, words, wanted in (("virtual_ip", "virtual IP", vpc.virtual_ips), ("elastic_ip", "elastic IP", vpc.elastic_ips)):
+    both: tuple[tuple[str, str, Iterable[VirtualIp | ElasticIp]], ...] = (
+        ("virtual_ip", "virtual IP", vpc.virtual_ips),
+        ("elastic_ip", "elastic IP", vpc.elastic_ips),
+    )
+    for kind, words, wanted in both:
         for one in wanted:
             fixed = str(one.ip) if one.ip else None
             yield Request(
-                f"{vpc_path(vpc)}/{one.name}:{kind}",
+                f"{vpc.key}/{one.name}:{kind}",
                 f"ip:{one.network}",
                 fixed,
                 providers[one.network],
@@ -87,11 +87,11 @@ def _network(intent: Intent, vpc: Vpc, network: Network) -> Iterator[Request]:
 
 def _instance(intent: Intent, instance: Instance, providers: dict[str, Candidates]) -> Iterator[Request]:
     for index, nic in enumerate(instance.nics):
-        path, place = nic_path(instance, index), f"{instance.path}.nics[{index}]"
+        path, place = NicRef(instance, index).key, nic.path
         subject = f"instance {instance.name}"
         resolved = intent.network(instance.tenant, nic.network)
         if resolved is not None:
-            scope, candidates = f"ip:{network_path(*resolved)}", _subnet_addresses(resolved[1])
+            scope, candidates = f"ip:{network_path(*resolved)}", _addresses(resolved.network.spans)
         else:
             scope, candidates = f"ip:{nic.network}", providers[nic.network]
         yield Request(f"{path}:ip", scope, str(nic.ip) if nic.ip else None, candidates, place, subject)

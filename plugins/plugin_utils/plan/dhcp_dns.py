@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, Vpc, VxlanPool
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, NicRef, Vpc, VxlanPool
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import vxlan_pool
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, network_path, nic_path
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.port import default_nic
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Lease, Subnet
 
 
 def subnet(context: Context, vpc: Vpc, network: Network, pool: VxlanPool, interface: str) -> Subnet:
     """Return one subnet as its router serves it."""
-    gateway = str(network.gateway)
+    gateway = str(network.gateway_ip)
     return Subnet(
         key=f"subnet {network_path(vpc, network)}",
         source=network.path,
@@ -29,27 +28,30 @@ def subnet(context: Context, vpc: Vpc, network: Network, pool: VxlanPool, interf
         dns_servers=tuple(str(server) for server in network.dns_servers or (gateway,)),
         ntp_servers=tuple(str(server) for server in network.ntp_servers),
         options=tuple(sorted(network.dhcp_options.items())),
-        leases=tuple(_leases(context, vpc, network)),
+        leases=tuple(_leases(context, network)),
     )
 
 
 def forwarders(context: Context, vpc: Vpc) -> tuple[str, ...]:
     """Return the servers a router asks: the offering's, else the public network's, else the fabric's."""
-    offering = context.intent.offering(vpc.router.offering)
-    if offering is None:
-        return ()
-    public = context.intent.provider_network(offering.public_network)
-    servers = offering.dns_servers or (public.dns_servers if public else ()) or context.intent.fabric.dns_servers
+    offering = must(context.intent.offering(vpc.router.offering), vpc.router.offering)
+    public = must(context.intent.provider_network(offering.public_network), offering.public_network)
+    servers = offering.dns_servers or public.dns_servers or context.intent.fabric.dns_servers
     return tuple(str(server) for server in servers)
 
 
-def _leases(context: Context, vpc: Vpc, network: Network) -> list[Lease]:
+def _leases(context: Context, network: Network) -> list[Lease]:
+    """Only an instance's default NIC carries its plain name, and only that gives it a default route (row A5)."""
     return [
         Lease(
-            mac=context.text(f"{nic_path(instance, index)}:mac"),
-            ip=context.text(f"{nic_path(instance, index)}:ip"),
-            name=instance.name if index == default_nic(instance) else f"{instance.name}-nic{index}",
-            default=index == default_nic(instance),
+            mac=context.text(f"{nic.key}:mac"),
+            ip=context.text(f"{nic.key}:ip"),
+            name=nic.instance.name if _is_default(nic) else f"{nic.instance.name}-nic{nic.nic_index}",
+            default=_is_default(nic),
         )
-        for instance, index in context.members.get((vpc.tenant, vpc.name, network.name), [])
+        for nic in sorted(context.intent.nics_of(network), key=lambda one: one.key)
     ]
+
+
+def _is_default(nic: NicRef) -> bool:
+    return nic.nic_index == nic.instance.default_nic

@@ -50,7 +50,8 @@ def lines(found: list[PartChange]) -> Iterator[str]:
         origin = f"   ({one.source})" if one.source else ""
         yield f"{sign[one.action]} {one.key} on {one.host}{origin}"
         for name, old, new in one.attributes:
-            yield f"    {name}: {_words(old)}" if one.action != "change" else f"    {name}: {_words(old)} -> {_words(new)}"
+            becomes = f" -> {_words(new)}" if one.action == "change" else ""
+            yield f"    {name}: {_words(old)}{becomes}"
     yield summary(found)
 
 

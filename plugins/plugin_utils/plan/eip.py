@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Vpc
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, vpc_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import ElasticIp
 
 
@@ -31,10 +31,10 @@ def elastic_ips(context: Context, vpc: Vpc) -> tuple[ElasticIp, ...]:
     outbound = {marked.get(target, candidates[0]) for target, candidates in by_target.items()}
     return tuple(
         ElasticIp(
-            key=f"elastic IP {vpc_path(vpc)}/{wanted.name}",
+            key=f"elastic IP {vpc.key}/{wanted.name}",
             source=wanted.path,
             name=wanted.name,
-            address=context.text(f"{vpc_path(vpc)}/{wanted.name}:elastic_ip"),
+            address=context.text(f"{vpc.key}/{wanted.name}:elastic_ip"),
             target=targets[wanted.name],
             outbound=wanted.name in outbound,
         )

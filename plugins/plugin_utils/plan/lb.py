@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import LoadBalancer, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Listener as WantedListener
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, vpc_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import LoadBalancer, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Backend, HealthCheck, Listener
 
 
@@ -22,11 +22,11 @@ def listeners(context: Context, vpc: Vpc) -> tuple[Listener, ...]:
 def _listener(context: Context, vpc: Vpc, balancer: LoadBalancer, wanted: WantedListener) -> Listener:
     check = wanted.health_check
     return Listener(
-        key=f"listener {vpc_path(vpc)}/{balancer.name}/{wanted.name}",
+        key=f"listener {vpc.key}/{balancer.name}/{wanted.name}",
         source=wanted.path,
         name=wanted.name,
         balancer=balancer.name,
-        address=context.text(f"{vpc_path(vpc)}/{balancer.virtual_ip}:virtual_ip"),
+        address=context.text(f"{vpc.key}/{balancer.virtual_ip}:virtual_ip"),
         protocol=wanted.protocol,
         port=wanted.port,
         algorithm=wanted.algorithm,

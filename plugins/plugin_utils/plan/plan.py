@@ -11,7 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import port, provider_network, router_image, vpc_router, vxlan_pool
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
+    port,
+    provider_network,
+    router_image,
+    vpc_router,
+    vxlan_pool,
+)
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 
 FORMAT = 1

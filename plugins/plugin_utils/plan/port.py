@@ -4,52 +4,42 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Instance
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import NicRef
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names, vxlan_pool
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, nic_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Port
 
 
 def plan(context: Context) -> None:
     """Give each hypervisor the ports of its instances."""
-    for instance in sorted(context.intent.instances, key=lambda one: (one.tenant, one.name)):
-        default = default_nic(instance)
+    for instance in sorted(context.intent.instances, key=lambda one: one.key):
         for index in range(len(instance.nics)):
-            bridge, mtu = _attachment(context, instance, index)
-            path = nic_path(instance, index)
-            context.slice_of(instance.host).ports.append(
-                Port(
-                    key=f"port {path}",
-                    source=f"{instance.path}.nics[{index}]",
-                    device=names.port_device(context.number(f"{path}:port")),
-                    mac=context.text(f"{path}:mac"),
-                    bridge=bridge,
-                    mtu=mtu,
-                    instance=instance.name,
-                    tenant=instance.tenant,
-                    index=index,
-                    ip=context.text(f"{path}:ip"),
-                    default=index == default,
-                )
-            )
+            context.slice_of(instance.host).ports.append(_port(context, NicRef(instance, index)))
 
 
-def default_nic(instance: Instance) -> int:
-    """Return the index of the NIC whose subnet gives the instance its default route."""
-    return next((index for index, nic in enumerate(instance.nics) if nic.default), 0)
+def _port(context: Context, nic: NicRef) -> Port:
+    bridge, mtu = _attachment(context, nic)
+    return Port(
+        key=f"port {nic.key}",
+        source=nic.nic.path,
+        device=names.port_device(context.number(f"{nic.key}:port")),
+        mac=context.text(f"{nic.key}:mac"),
+        bridge=bridge,
+        mtu=mtu,
+        instance=nic.instance.name,
+        tenant=nic.instance.tenant,
+        index=nic.nic_index,
+        ip=context.text(f"{nic.key}:ip"),
+        default=nic.nic_index == nic.instance.default_nic,
+    )
 
 
-def _attachment(context: Context, instance: Instance, index: int) -> tuple[str, int]:
+def _attachment(context: Context, nic: NicRef) -> tuple[str, int]:
     """Return the bridge and MTU of what a NIC is plugged into: a VPC's segment or a provider network."""
-    reference = instance.nics[index].network
-    resolved = context.intent.network(instance.tenant, reference)
+    reference = nic.nic.network
+    resolved = context.intent.network(nic.instance.tenant, reference)
     if resolved is not None:
-        vpc, network = resolved
-        pool = context.intent.pool(network.pool)
-        if pool is not None:
-            return names.segment_bridge(context.vni(network, vpc)), vxlan_pool.mtu(pool, network)
-    provider = context.intent.provider_network(reference)
-    if provider is None:
-        message = f"{reference!r} of instance {instance.name!r} passed the rules though it names no network"
-        raise LookupError(message)
+        pool = must(context.intent.pool(resolved.network.pool), resolved.network.pool)
+        return names.segment_bridge(context.vni(*resolved)), vxlan_pool.mtu(pool, resolved.network)
+    provider = must(context.intent.provider_network(reference), reference)
     return context.provider_bridge(provider.name), provider.mtu

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Vpc
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, vpc_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import PortForward
 
 
@@ -13,10 +13,10 @@ def port_forwards(context: Context, vpc: Vpc) -> tuple[PortForward, ...]:
     """Return a VPC's port forwards, by name."""
     return tuple(
         PortForward(
-            key=f"port forward {vpc_path(vpc)}/{wanted.name}",
+            key=f"port forward {vpc.key}/{wanted.name}",
             source=wanted.path,
             name=wanted.name,
-            address=context.text(f"{vpc_path(vpc)}/{wanted.virtual_ip}:virtual_ip"),
+            address=context.text(f"{vpc.key}/{wanted.virtual_ip}:virtual_ip"),
             protocol=wanted.protocol,
             first=wanted.ports[0],
             last=wanted.ports[1],

@@ -16,7 +16,7 @@ def plan(context: Context) -> None:
     """Give every host of a provider network's clusters the network's bridge, and every NIC in use its role."""
     nics: dict[tuple[str, str], list[ProviderBridge]] = defaultdict(list)
     for network in context.intent.provider_networks:
-        for host in _hosts(context, network):
+        for host in sorted(context.intent.provider_hosts(network)):
             bridge = _bridge(context, network, host)
             context.slice_of(host).provider_bridges.append(bridge)
             nics[host, bridge.interface].append(bridge)
@@ -31,12 +31,8 @@ def plan(context: Context) -> None:
         )
 
 
-def _hosts(context: Context, network: ProviderNetwork) -> list[str]:
-    return sorted({host for group in network.clusters for host in context.intent.hosts.groups[group]})
-
-
 def _bridge(context: Context, network: ProviderNetwork, host: str) -> ProviderBridge:
-    interface = context.intent.hosts.by_name[host].interfaces.get(network.name, network.interface)
+    interface = context.intent.provider_interface(network, host)
     number = context.number(f"{network.name}:bridge")
     return ProviderBridge(
         key=f"provider network {network.name}",

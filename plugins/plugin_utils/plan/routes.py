@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Vpc
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, vpc_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Route
 
 
@@ -13,7 +13,7 @@ def routes(context: Context, vpc: Vpc) -> tuple[Route, ...]:
     """Return a VPC's custom routes, by destination and distance."""
     found = [
         Route(
-            key=f"route {vpc_path(vpc)}/{wanted.destination} distance {wanted.distance}"
+            key=f"route {vpc.key}/{wanted.destination} distance {wanted.distance}"
             + (f" via {wanted.next_hop}" if wanted.next_hop else ""),
             source=wanted.path,
             destination=str(wanted.destination),

@@ -77,7 +77,10 @@ def load_applied(directory: Path) -> dict[str, Slice]:
         try:
             found[path.stem] = json.loads(path.read_bytes())
         except (OSError, ValueError) as error:
-            message = f"{path}, the record of what was applied to {path.stem}, cannot be read: {error}. Remove it; the next run makes it again."
+            message = (
+                f"{path}, the record of what was applied to {path.stem}, cannot be read: {error}. "
+                "Remove it; the next run makes it again."
+            )
             raise PlanError(message) from error
     return found
 

@@ -5,28 +5,34 @@
 from __future__ import annotations
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, ProviderNetwork, Vpc
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import dhcp_dns, eip, lb, names, port_forward, router_image, routes, vxlan_pool
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, network_path, vpc_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
+    dhcp_dns,
+    eip,
+    lb,
+    names,
+    port_forward,
+    router_image,
+    routes,
+    vxlan_pool,
+)
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, Router, SourceNat, Subnet, VirtualIp
 
 
 def plan(context: Context) -> None:
     """Give each router node its VPC routers."""
-    for vpc in sorted(context.intent.vpcs, key=lambda one: (one.tenant, one.name)):
+    for vpc in sorted(context.intent.vpcs, key=lambda one: one.key):
         context.slice_of(vpc.router.nodes[0]).routers.append(_router(context, vpc))
 
 
 def _router(context: Context, vpc: Vpc) -> Router:
-    offering = context.intent.offering(vpc.router.offering)
-    public = context.intent.provider_network(offering.public_network) if offering else None
-    image = context.intent.image(offering.image) if offering else None
-    if offering is None or public is None or image is None:
-        message = f"the offering of VPC {vpc.name!r} passed the rules though it does not resolve"
-        raise LookupError(message)
+    offering = must(context.intent.offering(vpc.router.offering), vpc.router.offering)
+    public = must(context.intent.provider_network(offering.public_network), offering.public_network)
+    image = must(context.intent.image(offering.image), offering.image)
     outside = _public_link(context, vpc, public)
     inside = [_subnet_link(context, vpc, network) for network in _networks(vpc)]
     return Router(
-        key=f"router {vpc_path(vpc)}",
+        key=f"router {vpc.key}",
         source=f"{vpc.path}.router",
         name=names.machine(vpc.tenant, vpc.name),
         tenant=vpc.tenant,
@@ -54,7 +60,7 @@ def _networks(vpc: Vpc) -> list[Network]:
 
 
 def _public_link(context: Context, vpc: Vpc, public: ProviderNetwork) -> Link:
-    path = vpc_path(vpc)
+    path = vpc.key
     number = context.number(f"{path}:public_port")
     return Link(
         key=f"link {path} to {public.name}",
@@ -74,31 +80,29 @@ def _public_link(context: Context, vpc: Vpc, public: ProviderNetwork) -> Link:
 
 def _subnet_link(context: Context, vpc: Vpc, network: Network) -> Link:
     path = network_path(vpc, network)
-    pool = context.intent.pool(network.pool)
+    pool = must(context.intent.pool(network.pool), network.pool)
     number = context.number(f"{path}:router_port")
     return Link(
-        key=f"link {vpc_path(vpc)} to {network.name}",
+        key=f"link {vpc.key} to {network.name}",
         source=network.path,
         device=names.port_device(number),
         inner=names.router_interface("lan", number),
         kind="subnet",
         mac=context.text(f"{path}:router_mac"),
-        bridge=names.segment_bridge(context.vni(network, vpc)),
-        mtu=vxlan_pool.mtu(pool, network) if pool else 0,
+        bridge=names.segment_bridge(context.vni(vpc, network)),
+        mtu=vxlan_pool.mtu(pool, network),
         network=network.name,
-        address=str(network.gateway),
+        address=str(network.gateway_ip),
         prefix_length=network.cidr.prefixlen,
         gateway=None,
     )
 
 
 def _subnets(context: Context, vpc: Vpc, links: list[Link]) -> list[Subnet]:
-    found = []
-    for network, link in zip(_networks(vpc), links, strict=True):
-        pool = context.intent.pool(network.pool)
-        if pool is not None:
-            found.append(dhcp_dns.subnet(context, vpc, network, pool, link.inner))
-    return found
+    return [
+        dhcp_dns.subnet(context, vpc, network, must(context.intent.pool(network.pool), network.pool), link.inner)
+        for network, link in zip(_networks(vpc), links, strict=True)
+    ]
 
 
 def _source_nats(context: Context, vpc: Vpc, own: str) -> tuple[SourceNat, ...]:
@@ -108,7 +112,7 @@ def _source_nats(context: Context, vpc: Vpc, own: str) -> tuple[SourceNat, ...]:
             source=network.path,
             cidr=str(network.cidr),
             address=(
-                context.text(f"{vpc_path(vpc)}/{network.snat.virtual_ip}:virtual_ip")
+                context.text(f"{vpc.key}/{network.snat.virtual_ip}:virtual_ip")
                 if network.snat.virtual_ip
                 else own
             ),
@@ -121,10 +125,10 @@ def _source_nats(context: Context, vpc: Vpc, own: str) -> tuple[SourceNat, ...]:
 def _virtual_ips(context: Context, vpc: Vpc) -> tuple[VirtualIp, ...]:
     return tuple(
         VirtualIp(
-            key=f"virtual IP {vpc_path(vpc)}/{wanted.name}",
+            key=f"virtual IP {vpc.key}/{wanted.name}",
             source=wanted.path,
             name=wanted.name,
-            address=context.text(f"{vpc_path(vpc)}/{wanted.name}:virtual_ip"),
+            address=context.text(f"{vpc.key}/{wanted.name}:virtual_ip"),
         )
         for wanted in sorted(vpc.virtual_ips, key=lambda one: one.name)
     )

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from ansible_collections.weft.vpc.plugins.plugin_utils import addressing
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, Vpc, VxlanPool
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, nic_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Segment, Station
 
 
@@ -20,30 +20,31 @@ def mtu(pool: VxlanPool, network: Network) -> int:
 
 def plan(context: Context) -> None:
     """Give each host the segments it takes part in, with the peers that must hear a broadcast."""
-    by_segment: dict[tuple[str, int], list[tuple[Vpc, Network]]] = {}
+    by_owner: dict[str, list[tuple[Vpc, Network]]] = {}
     for vpc in context.intent.vpcs:
         for network in vpc.networks:
-            by_segment.setdefault((network.pool, context.vni(network, vpc)), []).append((vpc, network))
-    for (pool_name, vni), subnets in sorted(by_segment.items()):
-        pool = context.intent.pool(pool_name)
-        if pool is not None:
-            _plan_segment(context, pool, vni, subnets)
+            owner = network_path(*context.segment_owner(vpc, network))
+            by_owner.setdefault(owner, []).append((vpc, network))
+    for _owner, subnets in sorted(by_owner.items()):
+        _plan_segment(context, subnets)
 
 
-def _plan_segment(context: Context, pool: VxlanPool, vni: int, subnets: list[tuple[Vpc, Network]]) -> None:
+def _plan_segment(context: Context, subnets: list[tuple[Vpc, Network]]) -> None:
     """Plan one segment; several subnets share it only where the intent asks for that."""
-    stations = [station for vpc, network in subnets for station in _stations(context, pool, vpc, network)]
-    routers = {vpc.router.nodes[0] for vpc, _network in subnets}
-    hosts = sorted(routers | {host for host, _station in stations})
-    vteps = {host: context.vtep(pool, host) for host in hosts}
-    owner_vpc, owner = next(
-        (pair for pair in subnets if pair[1].shared_segment_with is None),
-        subnets[0],
+    owner_vpc, owner = context.segment_owner(*subnets[0])
+    pool = must(context.intent.pool(owner.pool), owner.pool)
+    vni = context.vni(owner_vpc, owner)
+    stations = sorted(
+        (station for _vpc, network in subnets for station in _stations(context, pool, network)),
+        key=lambda entry: IPv4Address(entry[1].ip),
     )
+    hosts = sorted({vpc.router.nodes[0] for vpc, _network in subnets} | {host for host, _station in stations})
+    vteps = {host: context.vtep(pool, host) for host in hosts}
     for host in hosts:
-        context.slice_of(host).segments.append(
+        slice_ = context.slice_of(host)
+        slice_.segments.append(
             Segment(
-                key=f"segment {owner_vpc.tenant}/{owner_vpc.name}/{owner.name}",
+                key=f"segment {network_path(owner_vpc, owner)}",
                 source=owner.path,
                 vni=vni,
                 bridge=names.segment_bridge(vni),
@@ -55,26 +56,21 @@ def _plan_segment(context: Context, pool: VxlanPool, vni: int, subnets: list[tup
                 stations=tuple(station for where, station in stations if where != host),
             )
         )
-        _note_vtep(context, pool, host)
+        if vteps[host] not in slice_.vteps:
+            slice_.vteps.append(vteps[host])
+        slice_.underlay_mtu = max(slice_.underlay_mtu, pool.mtu)
 
 
-def _stations(context: Context, pool: VxlanPool, vpc: Vpc, network: Network) -> list[tuple[str, Station]]:
+def _stations(context: Context, pool: VxlanPool, network: Network) -> list[tuple[str, Station]]:
     """Return the NICs of a subnet with the host each is on; all of them stay until a new plan moves them."""
-    found = []
-    for instance, index in context.members.get((vpc.tenant, vpc.name, network.name), []):
-        path = nic_path(instance, index)
-        station = Station(
-            mac=context.text(f"{path}:mac"),
-            ip=context.text(f"{path}:ip"),
-            vtep=context.vtep(pool, instance.host),
+    return [
+        (
+            nic.instance.host,
+            Station(
+                mac=context.text(f"{nic.key}:mac"),
+                ip=context.text(f"{nic.key}:ip"),
+                vtep=context.vtep(pool, nic.instance.host),
+            ),
         )
-        found.append((instance.host, station))
-    return found
-
-
-def _note_vtep(context: Context, pool: VxlanPool, host: str) -> None:
-    slice_ = context.slice_of(host)
-    vtep = context.vtep(pool, host)
-    if vtep not in slice_.vteps:
-        slice_.vteps.append(vtep)
-    slice_.underlay_mtu = max(slice_.underlay_mtu, pool.mtu)
+        for nic in context.intent.nics_of(network)
+    ]

@@ -1,0 +1,86 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible's side of deploying: render one host's slice and hand it to the module in one call per phase."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render, scopes
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, declarations
+
+#: Commands a host needs, and the Debian package of each.
+PACKAGES = {"nft": "nftables", "ip": "iproute2", "bridge": "iproute2", "networkctl": "systemd"}
+ROUTER_PACKAGES = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "conntrack": "conntrack",
+    "arping": "iputils-arping",
+}
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of the same name."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(
+            {
+                "plan_file": {"type": "path", "required": True},
+                "phase": {"type": "str", "choices": [*PHASES, "removal"]},
+                "roles": {"type": "list", "elements": "str"},
+                "state_dir": {"type": "path", "required": True},
+                "max_removal_percent": {"type": "int", "default": 40},
+                "install_packages": {"type": "bool", "default": True},
+            }
+        )
+        variables = task_vars or {}
+        host = str(variables["inventory_hostname"])
+        try:
+            slice_ = store.load_slice(Path(arguments["plan_file"]), host)
+        except store.PlanError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        if slice_ is None:
+            return {**result, "changed": False, "pending": {}}
+        for phase in [arguments["phase"]] if arguments["phase"] else _phases(arguments["roles"]):
+            returned = self._execute_module(
+                module_name="weft.vpc.deploy",
+                module_args=_payload(slice_, phase, arguments),
+                task_vars=variables,
+            )
+            result = _merged(result, returned)
+            if result.get("failed"):
+                return result
+        if not any(result["pending"].values()) and not arguments["roles"] and not self._task.check_mode:
+            store.record_applied(Path(arguments["state_dir"]) / ".weft" / "applied", host, slice_)
+        return result
+
+
+def _phases(roles: list[str] | None) -> list[str]:
+    """Return the phases a role used alone takes part in, and removal."""
+    used = {one.phase for one in declarations() if not roles or one.role in roles}
+    return [*(phase for phase in PHASES if phase in used), "removal"]
+
+
+def _payload(slice_: dict[str, Any], phase: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "phase": phase,
+        "scopes": scopes(slice_),
+        "items": render(slice_),
+        "packages": {**PACKAGES, **(ROUTER_PACKAGES if slice_["routers"] else {})},
+        "roles": arguments["roles"],
+        "max_removal_percent": arguments["max_removal_percent"],
+        "install_packages": arguments["install_packages"],
+    }
+
+
+def _merged(result: dict[str, Any], returned: dict[str, Any]) -> dict[str, Any]:
+    """Return the outcome of several phases as one."""
+    lists = {name: [*result.get(name, []), *returned.get(name, [])] for name in ("files", "actions", "diff")}
+    return {**result, **returned, **lists, "changed": bool(result.get("changed")) or bool(returned.get("changed"))}

@@ -1,0 +1,125 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ansible's side of planning: take the intent once, hand it to the library, say what it found."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerError, LedgerFile, Link, describe_changes
+from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError, in_order
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, store
+from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, make, moved_on
+
+display = Display()
+COLOURS = {"+": "green", "~": "yellow", "-": "red"}
+
+
+class ActionModule(ActionBase):
+    """See the documentation of the module of the same name."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(
+            {
+                "state_dir": {"type": "path", "required": True},
+                "plan_file": {"type": "path"},
+                "use_saved": {"type": "bool", "default": False},
+                "show": {"type": "bool", "default": False},
+            }
+        )
+        self._variables = task_vars or {}
+        try:
+            result.update(self._plan(arguments))
+        except IntentError as error:
+            result.update(failed=True, msg=_sentences(error.findings), findings=[str(one) for one in error.findings])
+        except LedgerError as error:
+            result.update(failed=True, msg=str(error))
+        except store.PlanError as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        state = Path(arguments["state_dir"])
+        if arguments["use_saved"]:
+            return self._saved(Path(arguments["plan_file"]))
+        intent = self._intent()
+        fabric = intent.get("weft_fabric")
+        name = fabric.get("name") if isinstance(fabric, dict) else None
+        ledger = LedgerFile(state / "weft-ledger.json", name if isinstance(name, str) else "unnamed")
+        outcome = make(intent, self._inventory(), ledger, datetime.now(UTC), dry_run=self._task.check_mode)
+        for warning in in_order(outcome.warnings):
+            display.warning(str(warning))
+        found = diff.changes(store.load_applied(state / ".weft" / "applied"), outcome.plan.hosts)
+        if arguments["show"]:
+            self._show(found)
+        path = self._path(arguments)
+        store.save(outcome.plan, path)
+        return {
+            "changed": bool(outcome.changes) and not self._task.check_mode,
+            "plan_file": str(path),
+            "summary": diff.summary(found),
+            "changes": [{"action": one.action, "key": one.key, "host": one.host} for one in found],
+            "ledger": describe_changes(outcome.changes),
+        }
+
+    def _path(self, arguments: dict[str, Any]) -> Path:
+        """A run without a name for its plan keeps it in Ansible's own temporary directory, which goes with the run."""
+        if arguments["plan_file"] and not self._task.check_mode:
+            return Path(arguments["plan_file"])
+        return Path(tempfile.mkdtemp(prefix="weft-", dir=constants.DEFAULT_LOCAL_TMP)) / "weft.plan"
+
+    def _saved(self, path: Path) -> dict[str, Any]:
+        header = store.load_header(path)
+        reasons = moved_on(header["inventory"], self._intent(), self._inventory(), header["intent"])
+        if reasons:
+            message = f"{path} cannot be applied: {'; '.join(reasons)}. Make it again with the playbook weft.vpc.plan."
+            raise store.PlanError(message)
+        return {"changed": False, "plan_file": str(path), "summary": f"Applying {path}.", "changes": [], "ledger": []}
+
+    def _intent(self) -> dict[str, Any]:
+        """Return the weft_* variables as plain Python, templated once."""
+        names = [name for name in self._variables if name.startswith("weft_")]
+        templated = self._templar.template({name: self._variables[name] for name in names})
+        plain: dict[str, Any] = json.loads(json.dumps(templated, default=str))
+        return plain
+
+    def _inventory(self) -> Inventory:
+        groups = {str(name): [str(host) for host in hosts] for name, hosts in self._variables["groups"].items()}
+        return Inventory({host: self._host(host) for host in groups["all"]}, groups)
+
+    def _host(self, name: str) -> Host:
+        raw = self._variables["hostvars"].raw_get(name)
+        survey = raw.get("_weft_survey") or {}
+        links = survey.get("addresses")
+        return Host(
+            vtep_ip=_plain(self._templar.template(raw.get("weft_vtep_ip"))),
+            interfaces=_plain(self._templar.template(raw.get("weft_provider_interfaces"))) or {},
+            links=None
+            if links is None
+            else {str(device): Link(tuple(map(str, link["addresses"])), int(link["mtu"])) for device, link in links.items()},
+        )
+
+    def _show(self, found: list[diff.PartChange]) -> None:
+        for line in diff.lines(found):
+            display.display(line, color=COLOURS.get(line[:1]))
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def _sentences(findings: list[Finding]) -> str:
+    count = "1 error" if len(findings) == 1 else f"{len(findings)} errors"
+    return f"The intent has {count}; no host was touched.\n" + "\n".join(str(one) for one in findings)

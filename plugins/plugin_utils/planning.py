@@ -1,0 +1,125 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One planning run: from the inventory's variables to a plan, through model, rules and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import IPv4Interface
+from typing import Any
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Change, Ledger, LedgerStore, Link, allocate
+from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import INTENT_VARIABLES, HostFacts, Hosts
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.demands import requests
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Plan, digest_of, make_plan
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
+
+#: How long a released value is kept from others.
+REST = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the inventory says of a host, and the links a survey of this run found (None: not surveyed)."""
+
+    vtep_ip: str | None = None
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, Link] | None = None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Hosts and groups of a run."""
+
+    hosts: Mapping[str, Host]
+    groups: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A plan, what should be said about it, and what it changes in the ledger."""
+
+    plan: Plan
+    warnings: list[Finding]
+    changes: list[Change]
+
+
+def make(
+    variables: Mapping[str, Any], inventory: Inventory, store: LedgerStore, now: datetime, *, dry_run: bool
+) -> Outcome:
+    """Plan a fabric. Writes the ledger unless this is a dry run.
+
+    Raises IntentError with everything that is wrong, and LedgerError; neither leaves anything changed.
+    """
+    with store.locked():
+        recorded = store.read()
+        ledger = recorded.with_hosts({name: host.links for name, host in inventory.hosts.items() if host.links})
+        intent, warnings = load(variables, _hosts(inventory, ledger))
+        allocation = allocate(ledger, list(requests(intent)), now, REST)
+        if allocation.findings:
+            raise IntentError(allocation.findings)
+        plan = make_plan(intent, allocation.values, intent_digest(variables), describe(inventory, intent_groups(variables)))
+        if not dry_run:
+            store.write(allocation.ledger)
+    return Outcome(plan, warnings, allocation.changes)
+
+
+def intent_digest(variables: Mapping[str, Any]) -> str:
+    """Return what tells whether an intent is the one a plan was made from."""
+    return digest_of({name: variables.get(name) for name in INTENT_VARIABLES})
+
+
+def intent_groups(variables: Mapping[str, Any]) -> set[str]:
+    """Return the inventory groups an intent that passed the rules refers to."""
+    pools = {cluster["group"] for pool in variables.get("weft_vxlan_pools") or () for cluster in pool["clusters"]}
+    return pools | {group for one in variables.get("weft_provider_networks") or () for group in one["clusters"]}
+
+
+def describe(inventory: Inventory, groups: set[str]) -> dict[str, Any]:
+    """Return what a plan remembers of the inventory: each fabric host with its groups and host variables."""
+    members: dict[str, list[str]] = {}
+    for group in sorted(groups):
+        for host in inventory.groups.get(group, ()):
+            members.setdefault(host, []).append(group)
+    return {
+        host: {
+            "groups": found,
+            "vtep_ip": inventory.hosts[host].vtep_ip,
+            "interfaces": dict(inventory.hosts[host].interfaces),
+        }
+        for host, found in sorted(members.items())
+    }
+
+
+def moved_on(planned: Mapping[str, Any], variables: Mapping[str, Any], inventory: Inventory, intent: str) -> list[str]:
+    """Return why a saved plan no longer fits; empty if it does.
+
+    A run may see fewer hosts than the plan (a slice of the inventory), never others or differently described ones.
+    """
+    if intent_digest(variables) != intent:
+        return ["the intent (the weft_* variables of the inventory) is no longer the one it was made from"]
+    seen = describe(inventory, intent_groups(variables))
+    return [
+        f"the inventory says something else of host {host} than when it was made"
+        for host, said in seen.items()
+        if planned.get(host) != said
+    ]
+
+
+def _hosts(inventory: Inventory, ledger: Ledger) -> Hosts:
+    by_name = {}
+    for name, host in inventory.hosts.items():
+        links = ledger.hosts.get(name)
+        by_name[name] = HostFacts(
+            name=name,
+            addresses=None
+            if links is None
+            else tuple((device, IPv4Interface(one)) for device, link in links.items() for one in link.addresses),
+            vtep_ip=host.vtep_ip,
+            interfaces=host.interfaces,
+            mtus={device: link.mtu for device, link in (links or {}).items()},
+        )
+    return Hosts(by_name, inventory.groups)

@@ -1,0 +1,86 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What on a host would break what its slice asks for, found by the survey before anything is changed (row P11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Interface
+from typing import Any
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, Severity
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
+
+Survey = Mapping[str, Any]
+
+
+def check(host: str, slice_: Slice, survey: Survey) -> list[Finding]:
+    """Return everything the survey of a host found in the way of its slice."""
+    return [*_vteps(host, slice_, survey), *_nics(host, slice_, survey), *_facts(host, survey)]
+
+
+def _vteps(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
+    links = survey["addresses"]
+    by_address = {str(IPv4Interface(one).ip): name for name, link in links.items() for one in link["addresses"]}
+    for vtep in slice_["vteps"]:
+        if vtep not in by_address:
+            shown = ", ".join(f"{one} ({name})" for one, name in sorted(by_address.items()))
+            yield _finding(
+                "WEFT-P2-vtep-gone",
+                host,
+                vtep,
+                f"is the planned VTEP of {host}, but the host has only {shown}",
+                "Give the host its address back, or make a new plan.",
+            )
+        elif links[by_address[vtep]]["mtu"] < slice_["underlay_mtu"]:
+            yield _finding(
+                "WEFT-P7-underlay-mtu",
+                host,
+                links[by_address[vtep]]["mtu"],
+                f"is the MTU of {by_address[vtep]}, but its pool counts on {slice_['underlay_mtu']}",
+                f"Raise the MTU of {by_address[vtep]} or lower the pool's mtu.",
+            )
+
+
+def _nics(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
+    for nic in slice_["nics"]:
+        link = survey["addresses"].get(nic["interface"])
+        if link is None:
+            shown = ", ".join(sorted(survey["addresses"]))
+            yield _finding(
+                "WEFT-P5-nic-missing",
+                host,
+                nic["interface"],
+                f"is the NIC of a provider network, but {host} has only {shown}",
+                "Correct the provider network's interface, or set weft_provider_interfaces on the host.",
+            )
+        elif link["addresses"]:
+            yield _finding(
+                "WEFT-P5-nic-in-use",
+                host,
+                nic["interface"],
+                f"carries the host's own address {', '.join(link['addresses'])}, which it would lose as a bridge's port",
+                "Use a NIC without addresses for provider networks, or move the address to another interface.",
+            )
+        elif link.get("master") not in (None, "", nic["bridge"]):
+            yield _finding(
+                "WEFT-P5-nic-in-use",
+                host,
+                nic["interface"],
+                f"is a port of {link['master']} already",
+                "Use a NIC that nothing else uses.",
+            )
+
+
+def _facts(host: str, survey: Survey) -> Iterator[Finding]:
+    """Pass on what the survey itself found wrong; it knows the host, this side only the words."""
+    for found in survey["preflight"]["findings"]:
+        yield _finding(
+            found["rule"], host, found["value"], found["reason"], found["remedy"], found.get("severity", "error")
+        )
+
+
+def _finding(
+    rule: str, host: str, value: object, reason: str, remedy: str, severity: Severity = "error"
+) -> Finding:
+    return Finding(rule, f"host {host}", value, reason, remedy, severity)
