@@ -5,13 +5,13 @@ SHELL := bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 
-STEP := @tools/step $@
+STEP = @tools/step $@
 CHECKS := sanity lint types ansible-lint docs-lint import changelog
 SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo check $(CHECKS) format test unit packets molecule clean lock release
+.PHONY: help setup demo check $(CHECKS) sanity-ignores format test unit packets molecule clean lock release
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -39,7 +39,7 @@ types: setup ## mypy --strict
 	$(STEP) tools/types
 
 ansible-lint: setup ## ansible-lint, production profile
-	$(STEP) ansible-lint --profile production --offline
+	$(STEP) ansible-lint --profile production --offline --nocolor
 
 sanity: setup ## ansible-test sanity, every test that needs no container
 	$(STEP) python tools/sanity.py
@@ -52,6 +52,9 @@ import: setup ## build the collection and run galaxy-importer on it
 
 changelog: setup ## lint the changelog fragments
 	$(STEP) tools/changelog lint
+
+sanity-ignores: setup ## derive tests/sanity/ignore-*.txt from what the library imports
+	@python tools/sanity_ignores.py
 
 format: setup ## let ruff format and mend what it can
 	@ruff check --fix --exit-zero .
@@ -74,4 +77,4 @@ lock: setup ## pin the newest packages: make lock PYTHONS="python3.11 python3.13
 	@python tools/lock.py $(PYTHONS)
 
 release: setup ## turn the changelog fragments into a release: make release VERSION=0.1.0
-	@tools/changelog release --version $(VERSION)
+	@tools/changelog release --update-existing --version $(VERSION)

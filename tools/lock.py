@@ -53,7 +53,5 @@ def main(python_311: str, python_newest: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit(
-            "Two interpreters are needed, of Python 3.11 and of the newest Python: make lock PYTHONS='python3.11 python3.13'."
-        )
+        sys.exit("Two interpreters are needed, an old and a new one: make lock PYTHONS='python3.11 python3.13'.")
     main(sys.argv[1], sys.argv[2])
