@@ -191,27 +191,12 @@ def test_who_waits_too_long_learns_who_holds_the_lock(store: LedgerFile, path: P
     assert save(store, NEW)
 
 
-WRITER = """
-import sys
-from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import *
-from datetime import UTC, datetime, timedelta
-path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-store = LedgerFile(path, "shanghai")
-for number in range(count):
-    key = f"t/v/{name}-{number}:vni"
-    with store.locked():
-        ledger = store.read()
-        request = Request(key, "vni:pool", None, numbers([(200, 2500)]), "path", "network")
-        outcome = allocate(ledger, [request], datetime.now(UTC), timedelta(days=1), partial=True)
-        assert not outcome.findings
-        store.write(outcome.ledger)
-    print(key, flush=True)
-"""
+WRITER = Path(__file__).with_name("ledger_writer.py")
 
 
 def writer(path: Path, name: str, count: int, kill_at: str = "") -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), VARIABLE: kill_at}
-    arguments = [sys.executable, "-c", WRITER, str(path), name, str(count)]
+    arguments = [sys.executable, str(WRITER), str(path), name, str(count)]
     return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True)
 
 
