@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from lab import netns, units
@@ -117,13 +116,17 @@ def leader(paths: Paths, name: str) -> int:
     try:
         pid, started = (paths.node(name) / "leader").read_text().split()
         return int(pid) if start_time(int(pid)) == started else 0
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError):
         return 0
 
 
 def start_time(pid: int) -> str:
     """A pid alone may be somebody else's by now; together with its start time it is not."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        # A killed machine stays a zombie until the computer's init looks at it, which may take long.
+        raise ProcessLookupError(pid)
+    return fields[19]
 
 
 def inside(paths: Paths, name: str) -> list[str]:
@@ -167,15 +170,24 @@ def wait(paths: Paths, name: str, timeout: float = BOOT_TIMEOUT) -> str:
     )
 
 
-def processes(paths: Paths, name: str) -> Iterator[int]:
-    """The keeper and the nspawn of a node, found by what they were started with: a state file may be lost."""
+def processes(paths: Paths, name: str) -> set[int]:
+    """Every process of a node: its keeper, its nspawn and all in its cgroups.
+
+    Found by what they are, not by a state file that may be lost. A machine does not die with its nspawn.
+    """
+    found = set()
     machine = f"--machine={paths.machine(name)}"
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                argv = (entry / "cmdline").read_text().split("\0")
+                argv = (entry / "cmdline").read_text(errors="replace").split("\0")
                 if argv[1:5] == ["-m", "lab.keeper", paths.lab, name] or machine in argv:
-                    yield int(entry.name)
+                    found.add(int(entry.name))
+    for tree in hierarchies():
+        for group, _dirs, _files in os.walk(tree / paths.cgroup(name)):
+            with contextlib.suppress(OSError):
+                found |= {int(pid) for pid in (Path(group) / "cgroup.procs").read_text().split()}
+    return found
 
 
 def known(paths: Paths) -> list[str]:
@@ -198,14 +210,14 @@ def stop(paths: Paths, name: str, hard: bool = False, timeout: float = 15.0) -> 
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
     if not _gone(paths, name, 10.0):
-        raise LabError(f"The processes of node '{name}' do not end: {', '.join(map(str, processes(paths, name)))}.")
+        raise LabError(f"The processes of node '{name}' do not end: {', '.join(map(str, sorted(processes(paths, name))))}.")
     (paths.node(name) / "leader").unlink(missing_ok=True)
 
 
 def _gone(paths: Paths, name: str, timeout: float) -> bool:
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        if not any(processes(paths, name)):
+        if not processes(paths, name):
             return True
         time.sleep(0.05)
     return False
