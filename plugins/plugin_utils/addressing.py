@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import NamedTuple
@@ -157,6 +158,7 @@ def subnet_addresses(
         yield from map(IPv4Address, range(span.first, span.last + 1))
 
 
-def in_spans(address: IPv4Address, spans: Iterable[Span]) -> bool:
-    """Whether the address lies in one of the spans."""
-    return any(span.first <= int(address) <= span.last for span in spans)
+def in_spans(address: IPv4Address, spans: Sequence[Span]) -> bool:
+    """Whether the address lies in one of the spans, which are sorted and do not overlap."""
+    index = bisect_right(spans, int(address), key=lambda span: span.first)
+    return index > 0 and int(address) <= spans[index - 1].last

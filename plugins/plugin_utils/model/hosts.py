@@ -19,6 +19,10 @@ class HostFacts:
     interfaces: Mapping[str, str] = field(default_factory=dict)
     mtus: Mapping[str, int] = field(default_factory=dict)
 
+    def path(self, variable: str) -> str:
+        """Where one of the host's variables stands, for messages."""
+        return f"hostvars[{self.name}].{variable}"
+
 
 @dataclass(frozen=True)
 class Hosts:

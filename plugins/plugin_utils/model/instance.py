@@ -21,7 +21,9 @@ class Nic(Node):
     ip: Address | None = Field(default=None, description="Its address; default: allocated.")
     mac: Mac | None = Field(default=None, description="Its MAC; default: made from the name.")
     allowed_addresses: tuple[Prefix, ...] = Field(default=(), description="Further addresses that it may send from.")
-    default: Flag | None = Field(default=None, description="Whether it gets the default route; default: the first NIC.")
+    default: Flag | None = Field(
+        default=None, description="Whether it gets the default route; default: the first NIC that does not say false."
+    )
 
 
 class Instance(Node):
@@ -40,6 +42,8 @@ class Instance(Node):
         return f"{self.tenant}/{self.name}"
 
     @property
-    def default_nic(self) -> int:
-        """Index of the NIC that gets the default route."""
-        return next((index for index, nic in enumerate(self.nics) if nic.default), 0)
+    def default_nic(self) -> int | None:
+        """Index of the NIC that gets the default route: the marked one, or else the first that does not refuse."""
+        marked = (index for index, nic in enumerate(self.nics) if nic.default)
+        willing = (index for index, nic in enumerate(self.nics) if nic.default is None)
+        return next(marked, next(willing, None))

@@ -1,0 +1,53 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Elastic IPs (row N2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import ElasticIp, Intent, ProviderNetwork
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder
+
+
+@rule("WEFT-N2-outbound")
+def one_outbound(intent: Intent) -> Iterator[Fault]:
+    """Of the elastic IPs of one NIC at most one is outbound."""
+    for vpc in intent.vpcs:
+        marked: dict[str, ElasticIp] = {}
+        for elastic in vpc.elastic_ips:
+            nic = None if elastic.target is None else intent.instance(vpc.tenant, elastic.target)
+            if nic is None or not elastic.outbound:
+                continue
+            first = marked.setdefault(nic.key, elastic)
+            if first is not elastic:
+                reason = f"is set, and {holder(first.name, first.at('outbound'))} of the same NIC has it already"
+                remedy = "Let one of the elastic IPs of a NIC be outbound."
+                yield Fault(elastic.at("outbound"), elastic.outbound, reason, remedy)
+
+
+@rule("WEFT-N2-same-network")
+def networks_differ(intent: Intent) -> Iterator[Fault]:
+    """An elastic IP's network is not the one that its target is in."""
+    for vpc in intent.vpcs:
+        for elastic in vpc.elastic_ips:
+            nic = None if elastic.target is None else intent.instance(vpc.tenant, elastic.target)
+            network = None if nic is None else intent.attachment(vpc.tenant, nic.nic.network)
+            if isinstance(network, ProviderNetwork):
+                same = "the same network" if network.name == elastic.network else f"provider network {network.name}"
+                reason = f"is in {same}, and only an address of a VPC's network can be translated"
+                remedy = f"Name an instance with a NIC in a network of {vpc.name}."
+                yield Fault(elastic.at("target"), elastic.target, reason, remedy)
+
+
+@rule("WEFT-N2-inside")
+def outside_guests(intent: Intent) -> Iterator[Fault]:
+    """An elastic IP lies outside all networks of its VPC."""
+    for vpc in intent.vpcs:
+        for elastic in vpc.elastic_ips:
+            inside = (network for network in vpc.networks if elastic.ip is not None and elastic.ip in network.cidr)
+            network = next(inside, None)
+            if network is not None:
+                reason = f"lies in {network.cidr} of {holder(network.name, network.at('cidr'))}"
+                yield Fault(elastic.at("ip"), str(elastic.ip), reason, "Choose an address of the public network.")

@@ -1,0 +1,128 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Custom routes (row R5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import host_span
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, Route, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.subnets import refusal
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import (
+    holder,
+    public_addresses,
+    router_provider_networks,
+)
+
+
+class _Connected(NamedTuple):
+    name: str
+    path: str
+    cidr: IPv4Network
+
+
+def _connected(intent: Intent, vpc: Vpc) -> list[_Connected]:
+    own = [_Connected(network.name, network.at("cidr"), network.cidr) for network in vpc.networks]
+    for network, _path in router_provider_networks(intent, vpc).values():
+        if network.cidr is not None:
+            own.append(_Connected(network.name, network.at("cidr"), network.cidr))
+    return own
+
+
+@rule("WEFT-R5-type")
+def next_hop_or_none(intent: Intent) -> Iterator[Fault]:
+    """A static route has a next hop, a blackhole has none."""
+    for vpc in intent.vpcs:
+        for route in vpc.routes:
+            if route.type == "static" and route.next_hop is None:
+                remedy = "Add next_hop: an address or an instance; or write type: blackhole."
+                yield Fault(route.at("next_hop"), None, "is missing, and a static route needs it", remedy)
+            if route.type == "blackhole" and route.next_hop is not None:
+                remedy = "Remove next_hop, or write type: static."
+                yield Fault(route.at("next_hop"), route.next_hop, "is given, but a blackhole leads nowhere", remedy)
+
+
+@rule("WEFT-R5-refused")
+def refused_destinations(intent: Intent) -> Iterator[Fault]:
+    """A route's destination is neither everything nor an address that cannot be routed."""
+    for vpc in intent.vpcs:
+        for route in vpc.routes:
+            reason = refusal(route.destination)
+            if reason is not None:
+                remedy = "Name the prefix that you want to reach."
+                if route.destination.prefixlen == 0:
+                    remedy = (
+                        "Name the prefixes that you want to reach; the default route is the public network's gateway."
+                    )
+                yield Fault(route.at("destination"), str(route.destination), reason, remedy)
+
+
+@rule("WEFT-R5-connected")
+def connected_destinations(intent: Intent) -> Iterator[Fault]:
+    """A route's destination does not overlap a network that the router is in."""
+    for vpc in intent.vpcs:
+        connected = _connected(intent, vpc) if vpc.routes else []
+        for route in vpc.routes:
+            overlapping = (item for item in connected if item.cidr.overlaps(route.destination))
+            other = next(overlapping, None)
+            if other is not None and refusal(route.destination) is None:
+                where = holder(f"{other.cidr} of {other.name}", other.path)
+                reason = f"overlaps {where}, and the router of {vpc.name} is in it"
+                yield Fault(
+                    route.at("destination"),
+                    str(route.destination),
+                    reason,
+                    "Name a prefix outside the router's networks.",
+                )
+
+
+@rule("WEFT-R5-twice")
+def same_destination(intent: Intent) -> Iterator[Fault]:
+    """Two routes to one destination differ in their distance."""
+    for vpc in intent.vpcs:
+        seen: dict[tuple[IPv4Network, int], Route] = {}
+        for route in vpc.routes:
+            first = seen.setdefault((route.destination, route.distance), route)
+            if first is not route:
+                reason = f"is already the destination of {first.path}, with the same distance {route.distance}"
+                remedy = "Remove one of the two, or give them different distances: the least wins."
+                yield Fault(route.at("destination"), str(route.destination), reason, remedy)
+
+
+@rule("WEFT-R5-unreachable")
+def reachable_next_hops(intent: Intent) -> Iterator[Fault]:
+    """A next hop is an address of a host in a network that the router is in."""
+    for vpc in intent.vpcs:
+        connected = _connected(intent, vpc) if vpc.routes else []
+        for route in vpc.routes:
+            hop = route.next_hop_ip
+            if hop is not None and not any(_holds(item.cidr, hop) for item in connected):
+                names = ", ".join(f"{item.name} {item.cidr}" for item in connected[:5])
+                more = f" and {len(connected) - 5} more" if len(connected) > 5 else ""
+                reason = f"is not in any network of the router of {vpc.name}, which are {names}{more}"
+                yield Fault(route.at("next_hop"), str(hop), reason, "Name an address or an instance in one of them.")
+
+
+def _holds(cidr: IPv4Network, address: IPv4Address) -> bool:
+    span = host_span(cidr)
+    return span.first <= int(address) <= span.last
+
+
+@rule("WEFT-R5-self")
+def next_hop_not_self(intent: Intent) -> Iterator[Fault]:
+    """A next hop is not an address of the router itself."""
+    public: dict[str, dict[IPv4Address, str]] = {}
+    for address in public_addresses(intent):
+        if address.ip is not None:
+            public.setdefault(address.vpc.path, {})[address.ip] = address.path
+    for vpc in intent.vpcs:
+        own = public.get(vpc.path, {}) | {network.gateway_ip: network.path for network in vpc.networks}
+        for route in vpc.routes:
+            hop = route.next_hop_ip
+            if hop is not None and hop in own:
+                reason = f"is an address of the router of {vpc.name} itself ({own[hop]})"
+                yield Fault(route.at("next_hop"), str(hop), reason, "Name the host that leads on.")

@@ -1,0 +1,128 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ways through an intent that several rules take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
+    ElasticIp,
+    Intent,
+    LoadBalancer,
+    Network,
+    PortForward,
+    ProviderNetwork,
+    VirtualIp,
+    Vpc,
+    VpcNetwork,
+)
+
+
+class Reference(NamedTuple):
+    """A place that names an object."""
+
+    path: str
+    name: str
+
+
+class InstanceReference(NamedTuple):
+    """A place in a VPC that names an instance or one of its NICs."""
+
+    vpc: Vpc
+    path: str
+    ref: str
+
+
+class PublicAddress(NamedTuple):
+    """A router's, a virtual IP's or an elastic IP's address: where it stands, and in which network (if that exists)."""
+
+    vpc: Vpc
+    kind: str
+    label: str
+    path: str
+    ip: IPv4Address | None
+    network: ProviderNetwork | None
+
+
+def holder(name: str, path: str) -> str:
+    """How messages name another object: by its name and its place."""
+    return f"{name} ({path})"
+
+
+def networks(intent: Intent) -> Iterator[VpcNetwork]:
+    """Every network of every VPC."""
+    for vpc in intent.vpcs:
+        for network in vpc.networks:
+            yield VpcNetwork(vpc, network)
+
+
+def subnets(intent: Intent) -> Iterator[Network | ProviderNetwork]:
+    """Everything that has a subnet: the VPCs' networks and the provider networks with a CIDR."""
+    yield from (network for network in intent.provider_networks if network.cidr is not None)
+    yield from (network for _vpc, network in networks(intent))
+
+
+def instance_references(intent: Intent) -> Iterator[InstanceReference]:
+    """Every place in a VPC that names an instance: targets, backends and next hops."""
+    for vpc in intent.vpcs:
+        for forward in vpc.port_forwards:
+            yield InstanceReference(vpc, forward.at("target"), forward.target)
+        for balancer in vpc.load_balancers:
+            for listener in balancer.listeners:
+                for index, backend in enumerate(listener.backends):
+                    yield InstanceReference(vpc, listener.at(f"backends[{index}]"), backend)
+        for elastic in vpc.elastic_ips:
+            if elastic.target is not None:
+                yield InstanceReference(vpc, elastic.at("target"), elastic.target)
+        for route in vpc.routes:
+            if route.next_hop is not None and route.next_hop_ip is None:
+                yield InstanceReference(vpc, route.at("next_hop"), route.next_hop)
+
+
+def vpc_addresses(vpc: Vpc) -> tuple[VirtualIp | ElasticIp, ...]:
+    """The public addresses of a VPC besides its router's."""
+    return (*vpc.virtual_ips, *vpc.elastic_ips)
+
+
+def virtual_ip_references(vpc: Vpc) -> Iterator[Reference]:
+    """Every place in a VPC that names a virtual IP."""
+    services: tuple[PortForward | LoadBalancer, ...] = (*vpc.port_forwards, *vpc.load_balancers)
+    for item in services:
+        yield Reference(item.at("virtual_ip"), item.virtual_ip)
+    for network in vpc.networks:
+        if network.snat.virtual_ip is not None:
+            yield Reference(network.snat.at("virtual_ip"), network.snat.virtual_ip)
+
+
+def public_addresses(intent: Intent) -> Iterator[PublicAddress]:
+    """Every public address that the VPCs have or want, given or not."""
+    for vpc in intent.vpcs:
+        offering = intent.offering(vpc.router.offering)
+        public = None if offering is None else intent.provider_network(offering.public_network)
+        label = f"the router of {vpc.name}"
+        yield PublicAddress(vpc, "router", label, vpc.router.at("public_ip"), vpc.router.public_ip, public)
+        for item in vpc_addresses(vpc):
+            network = intent.provider_network(item.network)
+            yield PublicAddress(vpc, item.kind, f"{item.kind} {item.name}", item.at("ip"), item.ip, network)
+
+
+def router_provider_networks(intent: Intent, vpc: Vpc) -> dict[str, tuple[ProviderNetwork, str]]:
+    """The provider networks that a VPC's router is in, by name: public, of its public addresses, management.
+
+    Each comes with the path that asks for it.
+    """
+    asked: list[Reference] = []
+    if (offering := intent.offering(vpc.router.offering)) is not None:
+        asked.append(Reference(vpc.router.at("offering"), offering.public_network))
+        if offering.management_network is not None:
+            asked.append(Reference(vpc.router.at("offering"), offering.management_network))
+    asked += [Reference(item.at("network"), item.network) for item in vpc_addresses(vpc)]
+    found: dict[str, tuple[ProviderNetwork, str]] = {}
+    for path, name in asked:
+        network = intent.provider_network(name)
+        if network is not None:
+            found.setdefault(name, (network, path))
+    return found
