@@ -15,7 +15,7 @@ from typing import Any
 from lab import host, image, instances, machine, mirror, netns, topology
 from lab.errors import LabError
 from lab.paths import ROOT, Paths
-from lab.shell import run, say, step
+from lab.shell import locked, run, say, step
 from lab.topology import Node, Topology
 
 Completed = subprocess.CompletedProcess[str]
@@ -55,6 +55,18 @@ class Instance:
         return done.stdout.splitlines()
 
 
+@dataclass
+class NodeStatus:
+    """How a node is: `state` is systemd's word, or "down"; `addresses` are LINK=ADDRESS/LENGTH."""
+
+    name: str
+    role: str
+    pid: int
+    state: str
+    addresses: list[str]
+    instances: list[dict[str, Any]]
+
+
 class Lab:
     """One lab, by its id (`LAB_ID` or `weft` when none is given)."""
 
@@ -77,11 +89,15 @@ class Lab:
     def up(self, shape: str = "default", suite: str = "", fresh_images: bool = False) -> None:
         """Bring every node up. What runs already is left alone."""
         host.prepare()
+        with locked(self.paths.lock):
+            self._up(shape, suite, fresh_images)
+
+    def _up(self, shape: str, suite: str, fresh_images: bool) -> None:
         wanted = topology.load(topology.find(shape), suite)
         if self.paths.topology.exists() and self.paths.topology.read_text() != wanted.text:
             if any(machine.leader(self.paths, name) for name in self.topology.nodes):
                 raise LabError(f"The lab '{self.id}' runs with another topology; take it down first.")
-            self.down()
+            self._down()
         images = {name: image.ensure(name, wanted.suite) for name in sorted({n.image for n in wanted.nodes.values()})}
         mirror.ensure(wanted.suite)
         self.paths.state.mkdir(parents=True, exist_ok=True)
@@ -102,8 +118,8 @@ class Lab:
             states = dict(zip(nodes, pool.map(lambda node: machine.wait(self.paths, node.name), nodes), strict=True))
         for node, state in states.items():
             if state == "degraded":
-                failed = self.exec(node.name, ["systemctl", "--failed", "--plain", "--no-legend"]).stdout.split("\n")
-                say(f"{node.name} is up, but with failed units: {', '.join(line.split()[0] for line in failed if line)}")
+                failed = self.exec(node.name, ["systemctl", "--failed", "--plain", "--no-legend"]).stdout.splitlines()
+                say(f"{node.name} is up, but with failed units: {', '.join(line.split()[0] for line in failed)}")
 
     def _ssh_key(self) -> None:
         for key in (self.paths.ssh_key, self.paths.state / "ssh" / "host_ed25519"):
@@ -113,6 +129,10 @@ class Lab:
 
     def down(self) -> None:
         """Remove machines, namespaces and mounts, also those of a crashed lab; then its state."""
+        with locked(self.paths.lock):
+            self._down()
+
+    def _down(self) -> None:
         names = machine.known(self.paths)
         with step(f"take the lab '{self.id}' down"):
             with ThreadPoolExecutor(max(1, len(names))) as pool:
@@ -140,6 +160,26 @@ class Lab:
 
     def running(self) -> bool:
         return self.paths.topology.exists() and all(machine.leader(self.paths, name) for name in self.topology.nodes)
+
+    def status(self) -> list[NodeStatus]:
+        nodes = list(self.topology.nodes.values())
+        with ThreadPoolExecutor(max(1, len(nodes))) as pool:
+            return list(pool.map(self._node_status, nodes))
+
+    def _node_status(self, node: Node) -> NodeStatus:
+        row = NodeStatus(node.name, node.role, machine.leader(self.paths, node.name), "down", [], [])
+        if row.pid:
+            row.state = self.exec(node.name, ["systemctl", "is-system-running"]).stdout.strip()
+            links = json.loads(self.exec(node.name, ["ip", "-json", "-4", "address", "show"]).stdout or "[]")
+            row.addresses = [
+                f"{link['ifname']}={address['local']}/{address['prefixlen']}"
+                for link in links
+                for address in link["addr_info"]
+                if address["scope"] == "global"
+            ]
+            if node.role == "hypervisor":
+                row.instances = json.loads(instances.on_host(self, node.name, "list"))
+        return row
 
     # -- commands -----------------------------------------------------------------------------------------------
 

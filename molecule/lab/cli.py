@@ -7,22 +7,23 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
-from lab import api, instances, machine
+from lab import instances, machine
 from lab.api import Lab
 from lab.errors import LabError
 from lab.shell import say
 
 
 def parser() -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(prog="lab", description="A small data centre of real Linux machines on this computer.")
+    main = argparse.ArgumentParser(prog="lab", description="A data centre of real Linux machines on this computer.")
     main.add_argument("--lab", default="", metavar="ID", help="which lab (default: $LAB_ID, else 'weft')")
     sub = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = sub.add_parser("up", help="start every node; what runs already is left alone")
     up.add_argument("--topology", default="default", metavar="NAME|FILE", help="the shape of the lab")
     up.add_argument("--suite", default="", help="the nodes' Debian release, over the topology's")
-    up.add_argument("--fresh-images", action="store_true", help="router nodes start without router images of earlier labs")
+    up.add_argument("--fresh-images", action="store_true", help="without router images that earlier labs built")
     sub.add_parser("down", help="remove machines, namespaces, mounts and state; also after a crash")
     sub.add_parser("status", help="nodes, pids, addresses, instances").add_argument("--json", action="store_true")
     run = sub.add_parser("exec", help="run a command, or a shell, in a node or an instance")
@@ -119,31 +120,14 @@ def status(lab: Lab, as_json: bool) -> int:
     """Print what runs. The exit status says whether all of it does."""
     if not lab.paths.topology.exists():
         raise LabError(f"The lab '{lab.id}' is down; 'bin/lab --lab {lab.id} up' starts it.", 3)
-    rows = [node_status(lab, node) for node in lab.topology.nodes.values()]
+    rows = lab.status()
     if as_json:
-        print(json.dumps({"lab": lab.id, "nodes": rows}, indent=2))
+        print(json.dumps({"lab": lab.id, "nodes": [asdict(row) for row in rows]}, indent=2))
     else:
         print(f"lab {lab.id}  namespace {lab.paths.netns}  state {lab.paths.state}")
         for row in rows:
-            print(f"{row['name']:9} {row['role']:11} {row['state']:9} pid {row['pid']:<8} {' '.join(row['addresses'])}")
-            for guest in row["instances"]:
+            print(f"{row.name:9} {row.role:11} {row.state:9} pid {row.pid:<8} {' '.join(row.addresses)}")
+            for guest in row.instances:
                 shown = " ".join(guest["addresses_now"]) or "no address yet"
-                print(f"  {guest['tenant']}/{guest['name']:24} {shown}")
-    return 0 if all(row["pid"] for row in rows) else 3
-
-
-def node_status(lab: Lab, node: api.Node) -> dict[str, object]:
-    pid = machine.leader(lab.paths, node.name)
-    row: dict[str, object] = {"name": node.name, "role": node.role, "pid": pid, "state": "down", "addresses": [], "instances": []}
-    if pid:
-        row["state"] = lab.exec(node.name, ["systemctl", "is-system-running"]).stdout.strip()
-        links = json.loads(lab.exec(node.name, ["ip", "-json", "-4", "address", "show"]).stdout or "[]")
-        row["addresses"] = [
-            f"{link['ifname']}={address['local']}/{address['prefixlen']}"
-            for link in links
-            for address in link["addr_info"]
-            if address["scope"] == "global" and link["ifname"] != "lo"
-        ]
-        if node.role == "hypervisor":
-            row["instances"] = json.loads(instances.on_host(lab, node.name, "list"))
-    return row
+                print(f"  {guest['tenant'] + '/' + guest['name']:30} {shown}")
+    return 0 if all(row.pid for row in rows) else 3

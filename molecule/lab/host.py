@@ -56,7 +56,7 @@ def mirrors() -> tuple[str, str]:
         elif label == "Debian":
             archive = archive or uri.rstrip("/")
     if not archive:
-        raise LabError("This computer's apt has no Debian archive among its sources, so the lab cannot build its images.")
+        raise LabError("This computer's apt has no Debian archive among its sources, so no image can be built.")
     return archive, security
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from lab.host import sources
 from lab.paths import CACHE
-from lab.shell import quietly, run, step
+from lab.shell import locked, quietly, run, step
 
 BASE_PACKAGES = [
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "ca-certificates", "kmod", "udev",
@@ -24,10 +21,10 @@ BASE_PACKAGES = [
     "udhcpc", "openssh-server", "lsof",
 ]  # fmt: skip
 WAN_PACKAGES = [
-    "dnsmasq", "frr", "frr-pythontools", "strongswan-swanctl", "charon-systemd", "keepalived", "haproxy", "wireguard-tools",
+    "dnsmasq", "frr", "frr-pythontools", "strongswan-swanctl", "charon-systemd", "keepalived", "haproxy",
+    "wireguard-tools",
 ]  # fmt: skip
-# The name differs between releases: trixie split systemd-resolved's and udhcpc's packages no further, but new
-# releases may; what a release does not know is listed here.
+# Packages that a release does not have.
 NOT_IN: dict[str, set[str]] = {}
 PACKAGES = {"node": BASE_PACKAGES, "wan": [*BASE_PACKAGES, *WAN_PACKAGES]}
 # Background work would disturb measurements, and wait-online waits for links that have no address by design.
@@ -37,8 +34,8 @@ MASKED = [
     "systemd-udevd.service", "getty.target", "console-getty.service", "systemd-tmpfiles-clean.timer",
 ]  # fmt: skip
 DISABLED = [
-    "dnsmasq", "frr", "strongswan", "strongswan-starter", "keepalived", "haproxy", "ssh", "nftables", "systemd-resolved",
-    "systemd-timesyncd",
+    "dnsmasq", "frr", "strongswan", "strongswan-starter", "keepalived", "haproxy", "ssh", "nftables",
+    "systemd-resolved", "systemd-timesyncd",
 ]  # fmt: skip
 FILES = {
     "etc/resolv.conf": "",
@@ -51,15 +48,6 @@ FILES = {
     "etc/systemd/journald.conf.d/10-lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=64M\n",
     "etc/ssh/sshd_config.d/10-lab.conf": "PermitRootLogin prohibit-password\nUseDNS no\nUsePAM no\n",
 }  # fmt: skip
-
-
-@contextmanager
-def locked(name: str) -> Iterator[None]:
-    """One builder at a time; a second lab waits and then finds the result."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def packages(image: str, suite: str) -> list[str]:
@@ -76,7 +64,7 @@ def ensure(image: str, suite: str) -> Path:
     tree = CACHE / "images" / f"{image}-{suite}-{recipe_hash(image, suite)}"
     if tree.exists():
         return tree
-    with locked(f"image-{image}-{suite}"):
+    with locked(CACHE / f"image-{image}-{suite}.lock"):
         if not tree.exists():
             with step(f"build the image '{image}' ({suite})"):
                 _build(image, suite, tree)
@@ -90,11 +78,10 @@ def _build(image: str, suite: str, tree: Path) -> None:
     building.parent.mkdir(parents=True, exist_ok=True)
     bootstrap(suite, packages(image, suite), building)
     for name, text in FILES.items():
-        path = building / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink():
-            path.unlink()
-        path.write_text(text.replace("{suite}", suite))
+        file = building / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)  # it may be a link to somewhere else
+        file.write_text(text.replace("{suite}", suite))
     for leftover in (building / "etc/ssh").glob("ssh_host_*"):
         leftover.unlink()
     shutil.rmtree(building / "etc/apt/sources.list.d", ignore_errors=True)

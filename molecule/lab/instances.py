@@ -36,10 +36,10 @@ def check(wanted: list[dict[str, Any]], hosts: list[str]) -> None:
             raise LabError(f"{where} is listed twice.")
         seen.add(key)
         if one.get("host") not in hosts:
-            raise LabError(f"{where} is on '{one.get('host')}', which is not a hypervisor of the lab ({', '.join(hosts)}).")
+            raise LabError(f"{where} is on '{one.get('host')}'; the lab's hypervisors are {', '.join(hosts)}.")
         for nic in one.get("nics", []):
             if not 0 < len(nic.get("device", "")) <= 15 or not MAC.fullmatch(nic.get("mac", "").lower()):
-                raise LabError(f"{where} has a card without a device name (1 to 15 characters) or a MAC address: {nic}.")
+                raise LabError(f"{where} has a card without a device name of 1 to 15 characters or a MAC: {nic}.")
 
 
 def apply(lab: Lab, wanted: list[dict[str, Any]], wait: float = 0.0) -> dict[str, list[str]]:

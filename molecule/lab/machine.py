@@ -61,7 +61,8 @@ def command(paths: Paths, node: Node) -> list[str]:
     cards = [f"--network-veth-extra={netns.host_end(node.name, card.name)}:{card.name}" for card in node.cards]
     # A node ends with its keeper: without one it could not come back from a reboot.
     return [
-        "setpriv", "--pdeathsig", "KILL", "--", *netns.inside(paths), "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe",
+        "setpriv", "--pdeathsig", "KILL", "--", *netns.inside(paths),
+        "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe",
         "--capability=all", "--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
         f"--directory={home / 'root'}", f"--machine={paths.machine(node.name)}", f"--hostname={node.name}",
         f"--uuid={machine_id(paths, node.name)}", *cards, *binds, "/usr/local/lib/lab/init",
@@ -133,7 +134,7 @@ def inside(paths: Paths, name: str) -> list[str]:
     """The prefix that runs a command in all of the node's namespaces."""
     pid = leader(paths, name)
     if not pid:
-        raise LabError(f"The node '{name}' of lab '{paths.lab}' is not running; 'bin/lab --lab {paths.lab} up' starts it.")
+        raise LabError(f"The node '{name}' of lab '{paths.lab}' is down; 'bin/lab --lab {paths.lab} up' starts it.")
     return enter(pid)
 
 
@@ -146,7 +147,8 @@ def environment() -> dict[str, str]:
     """What a command in a node sees; nothing of this computer's environment gets there."""
     keep = {key: os.environ[key] for key in ("TERM", "COLUMNS", "LINES") if key in os.environ}
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return keep | {"PATH": path, "HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
+    root = {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash"}
+    return keep | root | {"PATH": path, "LANG": "C.UTF-8"}
 
 
 def wait(paths: Paths, name: str, timeout: float = BOOT_TIMEOUT) -> str:
@@ -210,7 +212,8 @@ def stop(paths: Paths, name: str, hard: bool = False, timeout: float = 15.0) -> 
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
     if not _gone(paths, name, 10.0):
-        raise LabError(f"The processes of node '{name}' do not end: {', '.join(map(str, sorted(processes(paths, name))))}.")
+        left = ", ".join(map(str, sorted(processes(paths, name))))
+        raise LabError(f"The processes of node '{name}' do not end: {left}.")
     (paths.node(name) / "leader").unlink(missing_ok=True)
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from lab import image
 from lab.host import sources
 from lab.paths import CACHE
-from lab.shell import run, step
+from lab.shell import locked, run, step
 
 ROUTER_PACKAGES = [
     "apt", "systemd", "systemd-sysv", "dbus", "iproute2", "nftables", "conntrack", "dnsmasq", "haproxy", "frr",
-    "frr-pythontools", "strongswan-swanctl", "charon-systemd", "keepalived", "conntrackd", "iputils-ping", "iputils-arping",
-    "procps", "tcpdump", "wireguard-tools", "socat", "curl", "busybox", "ca-certificates", "libstrongswan-extra-plugins",
-    "libstrongswan-standard-plugins", "ethtool", "kmod", "netcat-openbsd", "frr-snmp", "iperf3", "zstd",
+    "frr-pythontools", "strongswan-swanctl", "charon-systemd", "keepalived", "conntrackd", "iputils-ping",
+    "iputils-arping", "procps", "tcpdump", "wireguard-tools", "socat", "curl", "busybox", "ca-certificates",
+    "libstrongswan-extra-plugins", "libstrongswan-standard-plugins", "ethtool", "kmod", "netcat-openbsd", "frr-snmp", "iperf3", "zstd",
 ]  # fmt: skip
 # What `mmdebstrap --variant=minbase` takes whatever else is asked for.
 MINBASE = ["?essential", "?priority(required)"]
@@ -35,12 +35,13 @@ def ensure(suite: str) -> None:
     mirror = CACHE / "mirror"
     stamp = mirror / "dists" / suite / "recipe"
     recipe = hashlib.sha256(json.dumps([wanted(suite), MINBASE, 1]).encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == recipe:
-        return
-    with image.locked("mirror"), step(f"download the nodes' package archive ({suite})"):
-        _download(mirror, suite)
-        _index(mirror, suite)
-        stamp.write_text(recipe)
+    with locked(CACHE / "mirror.lock"):
+        if stamp.exists() and stamp.read_text() == recipe:
+            return
+        with step(f"download the nodes' package archive ({suite})"):
+            _download(mirror, suite)
+            _index(mirror, suite)
+            stamp.write_text(recipe)
 
 
 def _download(mirror: Path, suite: str) -> None:
@@ -74,7 +75,8 @@ def _index(mirror: Path, suite: str) -> None:
     # Run from the archive's root, since the index names files relative to it.
     packages = run(["env", "-C", str(mirror), "apt-ftparchive", "packages", f"pool/{suite}"])
     (binary / "Packages").write_text(packages)
-    names = {"Origin": "Debian", "Label": "Debian", "Suite": suite, "Codename": suite, "Components": "main"}
-    options = [f"APT::FTPArchive::Release::{key}={value}" for key, value in (names | {"Architectures": architecture}).items()]
+    fields = {"Origin": "Debian", "Label": "Debian", "Suite": suite, "Codename": suite, "Components": "main"}
+    fields["Architectures"] = architecture
+    options = [f"APT::FTPArchive::Release::{key}={value}" for key, value in fields.items()]
     release = run(["apt-ftparchive", *[word for option in options for word in ("-o", option)], "release", str(where)])
     (where / "Release").write_text(release)

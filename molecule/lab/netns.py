@@ -51,7 +51,8 @@ def attach(paths: Paths, topology: Topology, node: Node) -> None:
     deadline = time.monotonic() + 10
     for link in node.cards:
         device = host_end(node.name, link.name)
-        command = ["ip", "link", "set", device, "master", link.network, "mtu", str(topology.networks[link.network]), "up"]
+        mtu = str(topology.networks[link.network])
+        command = ["ip", "link", "set", device, "master", link.network, "mtu", mtu, "up"]
         while not quietly([*inside(paths), *command]):
             if time.monotonic() > deadline:
                 raise LabError(f"The card {link.name} of node '{node.name}' did not appear within 10 s.")

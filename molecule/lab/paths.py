@@ -27,8 +27,12 @@ class Paths:
 
     @property
     def state(self) -> Path:
-        # A leading underscore-free id could be "cache" only with five letters, so the two never clash.
+        # "cache" has five letters and an id at most four, so the two never clash.
         return BASE / self.lab
+
+    @property
+    def lock(self) -> Path:
+        return CACHE / f"lab-{self.lab}.lock"
 
     @property
     def topology(self) -> Path:

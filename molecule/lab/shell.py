@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from lab.errors import LabError
 
@@ -37,3 +39,12 @@ def step(what: str) -> Iterator[None]:
     say(f"{what} ...")
     yield
     say(f"{what}: done in {time.monotonic() - start:.1f} s")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One at a time: whoever comes second waits. The kernel drops the lock of a killed process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

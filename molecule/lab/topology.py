@@ -91,7 +91,7 @@ def _node(path: Path, name: str, data: dict[str, Any], networks: dict[str, int])
     for link, value in data.get("links", {}).items():
         network = value.get("network", "")
         if link != "lo" and network not in networks:
-            raise LabError(f"{path}: link {link} of node '{name}' names the network '{network}', which is not declared.")
+            raise LabError(f"{path}: link {link} of node '{name}' names no declared network ('{network}').")
         links.append(Link(link, network, tuple(value.get("addresses", []))))
     return Node(name, role, tuple(links))
 

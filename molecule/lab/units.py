@@ -133,7 +133,8 @@ def hosts(topology: Topology) -> str:
 def _wan(root: Path, topology: Topology, node: Node) -> None:
     put(root, "etc/sysctl.d/10-lab.conf", "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 0\n")
     service(root, "lab-line.service", LINE_SERVER.format(node=node.name, ports="8080"))
-    lines = ["no-resolv", "no-hosts", "bind-dynamic", "listen-address=223.5.5.5", "user=root", "local-ttl=5", "log-queries"]
+    lines = ["no-resolv", "no-hosts", "bind-dynamic", "listen-address=223.5.5.5", "user=root", "local-ttl=5"]
+    lines.append("log-queries")
     lines += [f"host-record={name},{address}" for name, address in topology.dns.items()]
     put(root, "etc/lab/dnsmasq.conf", "\n".join(lines) + "\n")
     service(root, "lab-dns.service", DNSMASQ)

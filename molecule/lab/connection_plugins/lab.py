@@ -53,9 +53,9 @@ from ansible.utils.display import Display
 # Appended, not inserted: nothing beside the lab may hide a module of somebody else.
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from lab import machine  # noqa: E402
-from lab.errors import LabError  # noqa: E402
-from lab.paths import Paths  # noqa: E402
+from lab import machine
+from lab.errors import LabError
+from lab.paths import Paths
 
 display = Display()
 
@@ -71,7 +71,9 @@ class Connection(ConnectionBase):
         self._connected = True
         return self
 
-    def _run(self, argv: list[str], stdin: Any = None, data: bytes | None = None, stdout: Any = subprocess.PIPE) -> tuple[int, bytes, bytes]:
+    def _run(
+        self, argv: list[str], stdin: Any = None, data: bytes | None = None, stdout: Any = subprocess.PIPE
+    ) -> tuple[int, bytes, bytes]:
         node = str(self.get_option("node"))
         try:
             prefix = machine.inside(Paths(str(self.get_option("lab_id"))), node)
@@ -97,14 +99,16 @@ class Connection(ConnectionBase):
         with open(in_path, "rb") as source:
             status, _out, words = self._run(["/bin/sh", "-c", 'exec cat > "$0"', out_path], stdin=source)
         if status != 0:
-            raise AnsibleError(f"The file {in_path} could not be put to {out_path}: {words.decode(errors='replace').strip()}")
+            why = words.decode(errors="replace").strip()
+            raise AnsibleError(f"The file {in_path} could not be put to {out_path}: {why}")
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         super().fetch_file(in_path, out_path)
         with open(out_path, "wb") as target:
             status, _out, words = self._run(["cat", in_path], stdout=target)
         if status != 0:
-            raise AnsibleError(f"The file {in_path} could not be fetched: {words.decode(errors='replace').strip()}")
+            why = words.decode(errors="replace").strip()
+            raise AnsibleError(f"The file {in_path} could not be fetched: {why}")
 
     def reset(self) -> None:
         """Nothing is kept, so nothing has to be dropped."""

@@ -71,7 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     who = f"{options.name} {options.tenant}".strip()
     log = Log(options.log)
-    servers: list[socketserver.BaseServer] = []
+    servers: list[Tcp | Udp] = []
     for port in options.ports:
         stream, datagram = handlers(who, log, port)
         servers += [Tcp(("", port), stream), Udp(("", port), datagram)]
