@@ -76,7 +76,8 @@ def wishes() -> st.SearchStrategy[Wish]:
 
 
 def request(name: str, wish: Wish) -> Request:
-    return Request(name, wish.scope, wish.fixed, SCOPES[wish.scope], f"path of {name}", f"network {name}")
+    path = f"weft_vpcs[0].networks[{len(NAMES) - NAMES.index(name)}]"  # the inventory's order is not the names'
+    return Request(name, wish.scope, wish.fixed, SCOPES[wish.scope], path, f"network {name}")
 
 
 def requests(intent: Mapping[str, Wish]) -> list[Request]:

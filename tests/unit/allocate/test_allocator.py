@@ -107,6 +107,16 @@ def test_the_intent_may_take_a_resting_value_and_its_key_gets_another_when_it_co
     assert held(good(ledger, vni("a"), vni("b", 200))) == {"a": 201, "b": 200}
 
 
+def test_a_key_whose_resting_value_is_taken_is_new() -> None:
+    ledger = good(good(EMPTY, vni("a")), vni("b", 200))
+    assert [change.kind for change in run(ledger, vni("a"), vni("b", 200)).changes] == ["added"]
+
+
+def test_a_key_whose_resting_value_left_the_ranges_gets_another() -> None:
+    ledger = good(good(EMPTY, vni("a")))
+    assert held(good(ledger, vni("a", candidates=numbers([(300, 310)])))) == {"a": 300}
+
+
 def test_of_two_keys_that_rest_with_one_value_the_first_gets_it_back() -> None:
     ledger = good(good(good(EMPTY, vni("b")), vni("a", 200)))
     assert held(good(ledger, vni("a"), vni("b"))) == {"a": 200, "b": 201}
@@ -166,9 +176,16 @@ def test_a_mac_comes_from_the_name_unless_it_is_taken() -> None:
     assert crowded["t/i/0:mac"] != first
 
 
-def test_the_order_of_the_requests_does_not_matter() -> None:
-    requests = [vni("c"), vni("a", 203), vni("b")]
-    assert encode(good(EMPTY, *requests)) == encode(good(EMPTY, *reversed(requests)))
+def test_the_order_of_the_requests_and_of_the_inventory_does_not_matter() -> None:
+    requests = [vni("c")._replace(path="1"), vni("a", 203)._replace(path="2"), vni("b")._replace(path="3")]
+    ledger = good(EMPTY, *requests)
+    assert held(ledger) == {"a": 203, "b": 200, "c": 201}
+    assert encode(ledger) == encode(good(EMPTY, *reversed(requests)))
+
+
+def test_the_order_of_requests_for_one_key_does_not_matter() -> None:
+    requests = [vni("a")._replace(path="2"), vni("a", 203)._replace(path="1")]
+    assert run(EMPTY, *requests) == run(EMPTY, *reversed(requests))
 
 
 def test_the_moment_is_recorded_in_utc_and_whole_seconds() -> None:

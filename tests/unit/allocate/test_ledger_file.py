@@ -47,6 +47,26 @@ def save(store: LedgerStore, ledger: Ledger) -> bool:
         return store.write(ledger)
 
 
+def test_content_is_on_disk_before_its_name_and_its_name_before_the_end(
+    store: LedgerFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        steps.append(f"fsync {os.readlink(f'/proc/self/fd/{descriptor}')}")
+        fsync(descriptor)
+
+    def noted_rename(source: Path, target: Path) -> None:
+        steps.append(f"rename {target}")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_rename)
+    save(store, OLD)
+    assert steps == [f"fsync {path.parent}/.weft-ledger.json.tmp", f"rename {path}", f"fsync {path.parent}"]
+
+
 def test_a_missing_file_is_an_empty_ledger(store: LedgerFile, path: Path) -> None:
     assert store.read() == Ledger("shanghai")
     assert not path.parent.exists(), "reading must leave no trace"
