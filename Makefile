@@ -2,7 +2,9 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Another Python beside the usual one: make oldest.
+export WEFT_VENV ?= .venv
+export PATH := $(CURDIR)/$(WEFT_VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 
 STEP = @tools/step $@
@@ -11,7 +13,7 @@ SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo check $(CHECKS) sanity-ignores format test unit packets molecule clean lock release
+.PHONY: help setup demo check $(CHECKS) sanity-ignores format test unit packets molecule oldest clean lock release
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -69,6 +71,9 @@ packets: setup ## tests with real packets in the lab
 molecule: setup ## the molecule scenarios
 	@for scenario in $(SCENARIOS); do \
 	    tools/step "molecule $$scenario" molecule test --scenario-name "$$scenario" || exit; done
+
+oldest: ## unit tests and sanity with the oldest ansible-core we promise
+	@WEFT_VENV=.venv-oldest WEFT_PYTHON=3.11 $(MAKE) --no-print-directory unit sanity
 
 clean: ## take the labs down, remove .venv and .cache
 	@tools/clean

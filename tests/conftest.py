@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 # `ci` and `deep` are chosen by WEFT_HYPOTHESIS; a failing example is printed as a decorator that repeats it.
-# Examples are kept in .cache, so that a failure is tried first the next time.
+# Failing examples are kept in .cache, so that a failure is tried first the next time.
+set_hypothesis_home_dir(Path(__file__).resolve().parents[1] / ".cache/hypothesis")
 settings.register_profile("dev", max_examples=100, deadline=None, print_blob=True)
 settings.register_profile(
     "ci", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
