@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from time import process_time
 
 import pytest
 
@@ -216,3 +217,16 @@ def test_changes_are_said_in_sentences() -> None:
         "t/v/moved:vni changes from VNI 202 of VXLAN pool pool to VNI 204 of VXLAN pool pool.",
         "t/v/new:vni gets VNI 201 of VXLAN pool pool.",
     ]
+
+
+def test_the_cost_grows_with_the_number_of_requests_not_with_its_square() -> None:
+    pool = numbers([(1, 16_000_000)])
+    requests = [vni(f"n{number}", candidates=pool) for number in range(40_000)]
+    begin = process_time()
+    ledger = good(EMPTY, *requests)
+    ledger = good(ledger, *requests[20_000:])
+    assert (
+        len(good(ledger, *requests[20_000:], *(vni(f"m{number}", candidates=pool) for number in range(20_000))).entries)
+        == 40_000
+    )
+    assert process_time() - begin < 10, "seconds of CPU; a second is usual, a square takes minutes"
