@@ -17,6 +17,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.port_forward import
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import IpRange, ProviderNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.route import Route
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import Router, RouterImage, RouterOffering
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.shape_rules import SHAPE_RULES
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import PortRange
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.virtual_ip import VirtualIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
@@ -25,6 +26,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.vxlan_pool import P
 __all__ = [
     "INTENT_VARIABLES",
     "SETTINGS",
+    "SHAPE_RULES",
     "ElasticIp",
     "Fabric",
     "HealthCheck",

@@ -22,17 +22,35 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 
 _PATTERNS = {
     types.NAME_PATTERN: (
+        "WEFT-intent-name",
         "is not a valid name",
         "Use 1 to 30 letters, digits and hyphens, with a letter or a digit at both ends.",
     ),
-    types.DOMAIN_PATTERN: ("is not a domain name", "Write labels of letters, digits and hyphens with dots between."),
+    types.DOMAIN_PATTERN: (
+        "WEFT-intent-name",
+        "is not a domain name",
+        "Write labels of letters, digits and hyphens with dots between.",
+    ),
     types.INTERFACE_PATTERN: (
+        "WEFT-intent-name",
         "is not an interface name",
         "Use 1 to 15 characters without blanks, colons or slashes, like eth1.",
     ),
-    types.REFERENCE_PATTERN: ("is not the name of anything", "Write the name of an object, without blanks."),
-    types.MAC_PATTERN: ("is not a MAC address", "Write six bytes in hexadecimal, like 02:1b:2c:3d:4e:5f."),
-    types.MEMORY_PATTERN: ("is not an amount of memory", "Write a number and M, G or T, like 512M or 4G."),
+    types.REFERENCE_PATTERN: (
+        "WEFT-intent-name",
+        "is not the name of anything",
+        "Write the name of an object, without blanks.",
+    ),
+    types.MAC_PATTERN: (
+        "WEFT-A2-mac",
+        "is not a MAC address",
+        "Write six bytes in hexadecimal, like 02:1b:2c:3d:4e:5f.",
+    ),
+    types.MEMORY_PATTERN: (
+        "WEFT-R1-memory",
+        "is not an amount of memory",
+        "Write a number and M, G or T, like 512M or 4G.",
+    ),
 }
 
 _WANTED = {
@@ -183,8 +201,8 @@ def _choice(problem: _Problem) -> Finding:
 
 
 def _pattern(problem: _Problem) -> Finding:
-    reason, remedy = _PATTERNS[problem.details["ctx"]["pattern"]]
-    return Finding("WEFT-intent-name", problem.path, problem.details["input"], reason, remedy)
+    rule, reason, remedy = _PATTERNS[problem.details["ctx"]["pattern"]]
+    return Finding(rule, problem.path, problem.details["input"], reason, remedy)
 
 
 def _limit(problem: _Problem) -> Finding:
@@ -216,7 +234,7 @@ def _length(problem: _Problem) -> Finding:
         problem.path,
         problem.details["input"],
         reason,
-        f"Use at {'least' if short else 'most'} {limit} characters.",
+        f"Use at {'least' if short else 'most'} {limit} character{'s' if limit > 1 else ''}.",
     )
 
 

@@ -26,7 +26,7 @@ class Vpc(Node):
 
     name: Name = Field(description="Name, unique among the tenant's VPCs.")
     tenant: Reference = Field(description="Tenant that owns it.")
-    router: Router = Field(description="Its router.")
+    router: Router = Field(description="The VPC's router.")
     networks: tuple[Network, ...] = Field(default=(), description="Its networks.")
     virtual_ips: tuple[VirtualIp, ...] = Field(default=(), description="Public addresses for several services each.")
     port_forwards: tuple[PortForward, ...] = Field(default=(), description="Ports that lead to one instance.")

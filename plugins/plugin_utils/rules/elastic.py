@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import ElasticIp, Intent, ProviderNetwork
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import ElasticIp, Intent, Network, ProviderNetwork, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder, public_addresses
 
 
 @rule("WEFT-N2-outbound")
@@ -34,20 +35,24 @@ def networks_differ(intent: Intent) -> Iterator[Fault]:
         for elastic in vpc.elastic_ips:
             nic = None if elastic.target is None else intent.instance(vpc.tenant, elastic.target)
             network = None if nic is None else intent.attachment(vpc.tenant, nic.nic.network)
-            if isinstance(network, ProviderNetwork):
-                same = "the same network" if network.name == elastic.network else f"provider network {network.name}"
-                reason = f"is in {same}, and only an address of a VPC's network can be translated"
+            if isinstance(network, ProviderNetwork) and network.name == elastic.network:
+                reason = (
+                    f"has its NIC in {network.name} itself, and an address is translated from one network to another"
+                )
                 remedy = f"Name an instance with a NIC in a network of {vpc.name}."
                 yield Fault(elastic.at("target"), elastic.target, reason, remedy)
 
 
 @rule("WEFT-N2-inside")
 def outside_guests(intent: Intent) -> Iterator[Fault]:
-    """An elastic IP lies outside all networks of its VPC."""
-    for vpc in intent.vpcs:
-        for elastic in vpc.elastic_ips:
-            inside = (network for network in vpc.networks if elastic.ip is not None and elastic.ip in network.cidr)
-            network = next(inside, None)
-            if network is not None:
-                reason = f"lies in {network.cidr} of {holder(network.name, network.at('cidr'))}"
-                yield Fault(elastic.at("ip"), str(elastic.ip), reason, "Choose an address of the public network.")
+    """A public address lies outside all networks of its VPC."""
+    for address in public_addresses(intent):
+        network = None if address.ip is None else inside_guests(address.vpc, address.ip)
+        if network is not None:
+            reason = f"lies in {network.cidr} of {holder(network.name, network.at('cidr'))}"
+            yield Fault(address.path, str(address.ip), reason, "Choose an address of the public network.")
+
+
+def inside_guests(vpc: Vpc, address: IPv4Address) -> Network | None:
+    """The network of a VPC that an address lies in, if it lies in one."""
+    return next((network for network in vpc.networks if address in network.cidr), None)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.subnets import refusal
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import router_provider_networks
 
 
@@ -31,16 +32,17 @@ def overlapping_networks(intent: Intent) -> Iterator[Fault]:
                 blamed.path,
                 str(blamed.cidr),
                 f"overlaps '{other.cidr}' of {other.name} ({other.path}), and the router of {vpc.name} is in both",
-                f"Give {blamed.name} a CIDR of its own, or let another VPC's router be in it.",
+                f"Give {blamed.name} a CIDR that overlaps no network of the router.",
             )
 
 
 def _connected(intent: Intent, vpc: Vpc) -> Iterator[_Connected]:
     for network, _path in router_provider_networks(intent, vpc).values():
-        if network.cidr is not None:
+        if network.cidr is not None and refusal(network.cidr) is None:
             yield _Connected(network.cidr, 0, network.name, network.at("cidr"))
     for rank, own in enumerate(vpc.networks, start=1):
-        yield _Connected(own.cidr, rank, own.name, own.at("cidr"))
+        if refusal(own.cidr) is None:
+            yield _Connected(own.cidr, rank, own.name, own.at("cidr"))
 
 
 def _overlaps(connected: Iterable[_Connected]) -> Iterator[tuple[_Connected, _Connected]]:

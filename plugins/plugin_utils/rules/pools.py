@@ -150,7 +150,8 @@ def _cannot_share(network: Network, other: Network) -> str | None:
     if other.pool != network.pool:
         return f"is in pool {other.pool} ({other.at('pool')}), and {network.name} in pool {network.pool}"
     if network.vni is not None and network.vni != other.vni:
-        return f"has {other.vni or 'an allocated VNI'} ({other.path}), and {network.name} asks for VNI {network.vni}"
+        its = "no VNI of its own choice" if other.vni is None else f"VNI {other.vni}"
+        return f"has {its} ({other.path}), and {network.name} asks for VNI {network.vni}"
     if network.cidr.overlaps(other.cidr):
         return f"has addresses in common with {network.name}: {other.cidr} ({other.at('cidr')}) and {network.cidr}"
     return None

@@ -53,10 +53,8 @@ def port_clashes(intent: Intent) -> Iterator[Fault]:
 
 def _clash(first: _Use, later: _Use) -> Fault:
     ports = str(later.ports) if later.ports.size > 1 else later.ports.first
-    reason = (
-        f"is a {later.protocol} port of virtual IP {later.virtual_ip} that {holder(first.label, first.path)} "
-        f"has as {first.ports}, and {later.label} wants too"
-    )
+    wanted = f"is wanted by {later.label} on virtual IP {later.virtual_ip} ({later.protocol})"
+    reason = f"{wanted}, and {first.ports} there belongs to {holder(first.label, first.path)}"
     return Fault(later.path, ports, reason, "Choose another port or another virtual IP for one of them.")
 
 

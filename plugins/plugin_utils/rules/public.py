@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import in_spans
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import ElasticIp, Intent
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.elastic import inside_guests
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import PublicAddress, public_addresses
 
@@ -31,7 +32,7 @@ def outside_ranges(intent: Intent) -> Iterator[Fault]:
         network = address.network
         if network is None or network.cidr is None or address.ip is None or address.ip == network.gateway:
             continue
-        if not in_spans(address.ip, spans[network.path]):
+        if not in_spans(address.ip, spans[network.path]) and not inside_guests(address.vpc, address.ip):
             listed = ", ".join(f"{item.start}-{item.end}" for item in network.ip_ranges) or str(network.cidr)
             reason = f"lies outside the addresses of {network.name} that are ours, {listed} ({network.path})"
             remedy = "Choose an address of these, widen ip_ranges, or leave it out to have one allocated."

@@ -31,8 +31,8 @@ def quotas(intent: Intent) -> Iterator[Fault]:
             limit: int | None = getattr(tenant.quotas, key)
             if limit is None or len(used[key]) <= limit:
                 continue
-            excess = f"{len(used[key])} {words}; the first too many is {used[key][limit]}"
-            reason = f"is the quota of tenant {tenant.name}, which has {excess}"
+            excess = f"which has {len(used[key])}; the first too many is {used[key][limit]}"
+            reason = f"is the quota of {words} of tenant {tenant.name}, {excess}"
             yield Fault(tenant.quotas.at(key), limit, reason, "Raise the quota, or remove what is too much.")
 
 

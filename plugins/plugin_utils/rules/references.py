@@ -165,7 +165,7 @@ def _tenants_by_network(intent: Intent) -> dict[str, Network]:
 def instances(intent: Intent) -> Iterator[Fault]:
     """Targets, backends and next hops are instances (or NICs of instances) that exist."""
     elsewhere = {instance.name for instance in intent.instances}
-    for vpc, path, ref in instance_references(intent):
+    for vpc, path, ref, _public in instance_references(intent):
         if intent.instance(vpc.tenant, ref) is not None:
             continue
         name, _index = split_instance_ref(ref)
@@ -196,7 +196,7 @@ def _foreign_instances(intent: Intent) -> Iterator[Fault]:
     owners: dict[str, Instance] = {}
     for instance in intent.instances:
         owners.setdefault(instance.name, instance)
-    for vpc, path, ref in instance_references(intent):
+    for vpc, path, ref, _public in instance_references(intent):
         name, _index = split_instance_ref(ref)
         if intent.instance(vpc.tenant, name) is None and name in owners:
             owner = owners[name]
@@ -248,9 +248,10 @@ def targets_in_vpc(intent: Intent) -> Iterator[Fault]:
         if found is None:
             continue
         network = intent.attachment(reference.vpc.tenant, found.nic.network)
-        if network is None or (isinstance(network, Network) and intent.vpc_of(network) is reference.vpc):
-            continue
-        yield _outside(reference, network.name, found.nic.path)
+        if network is None or network.name == reference.public_network:
+            continue  # that the network does not exist, or is the elastic IP's own, is said by other rules
+        if not isinstance(network, Network) or intent.vpc_of(network) is not reference.vpc:
+            yield _outside(reference, network.name, found.nic.path)
 
 
 def _outside(reference: InstanceReference, network: str, nic_path: str) -> Fault:

@@ -30,7 +30,7 @@ def _connected(intent: Intent, vpc: Vpc) -> list[_Connected]:
     for network, _path in router_provider_networks(intent, vpc).values():
         if network.cidr is not None:
             own.append(_Connected(network.name, network.at("cidr"), network.cidr))
-    return own
+    return [item for item in own if refusal(item.cidr) is None]  # what is refused overlaps nearly everything
 
 
 @rule("WEFT-R5-type")

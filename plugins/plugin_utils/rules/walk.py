@@ -34,6 +34,7 @@ class InstanceReference(NamedTuple):
     vpc: Vpc
     path: str
     ref: str
+    public_network: str | None = None  # of an elastic IP: the network that it translates from
 
 
 class PublicAddress(NamedTuple):
@@ -76,7 +77,7 @@ def instance_references(intent: Intent) -> Iterator[InstanceReference]:
                     yield InstanceReference(vpc, listener.at(f"backends[{index}]"), backend)
         for elastic in vpc.elastic_ips:
             if elastic.target is not None:
-                yield InstanceReference(vpc, elastic.at("target"), elastic.target)
+                yield InstanceReference(vpc, elastic.at("target"), elastic.target, elastic.network)
         for route in vpc.routes:
             if route.next_hop is not None and route.next_hop_ip is None:
                 yield InstanceReference(vpc, route.at("next_hop"), route.next_hop)

@@ -1,0 +1,55 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Intents for tests: hosts written as YAML, the walkthrough, and everything that is found wrong with an intent."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from functools import cache
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import HostFacts, Hosts
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN_ERRORS = ROOT / "tests/golden/errors"
+
+
+def hosts_from(document: Mapping[str, Any]) -> Hosts:
+    """Hosts as the goldens write them: `groups`, and `by_name` with `addresses` by interface."""
+    by_name = {name: _host(name, facts or {}) for name, facts in (document.get("by_name") or {}).items()}
+    return Hosts(by_name, document.get("groups") or {})
+
+
+def _host(name: str, facts: Mapping[str, Any]) -> HostFacts:
+    addresses = facts.get("addresses")
+    pairs = None
+    if addresses is not None:
+        pairs = tuple((nic, IPv4Interface(address)) for nic, listed in addresses.items() for address in listed)
+    return HostFacts(name, pairs, facts.get("vtep_ip"), facts.get("interfaces") or {}, facts.get("mtus") or {})
+
+
+def findings_of(variables: Mapping[Any, Any], hosts: Hosts) -> list[Finding]:
+    """Errors and warnings about an intent, as a user gets them."""
+    try:
+        return load(variables, hosts)[1]
+    except IntentError as error:
+        return error.findings
+
+
+@cache
+def _walkthrough() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "tests/golden/walkthrough.yml").read_text())
+    return document
+
+
+def walkthrough() -> tuple[dict[str, Any], Hosts]:
+    """The walkthrough's variables, free to be changed, and its hosts."""
+    document = copy.deepcopy(_walkthrough())
+    return document["variables"], hosts_from(document["hosts"])
