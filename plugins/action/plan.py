@@ -108,7 +108,10 @@ class ActionModule(ActionBase):
             interfaces=_plain(self._templar.template(raw.get("weft_provider_interfaces"))) or {},
             links=None
             if links is None
-            else {str(device): Link(tuple(map(str, link["addresses"])), int(link["mtu"])) for device, link in links.items()},
+            else {
+                str(device): Link(tuple(map(str, link["addresses"])), int(link["mtu"]))
+                for device, link in links.items()
+            },
         )
 
     def _show(self, found: list[diff.PartChange]) -> None:

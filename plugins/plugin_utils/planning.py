@@ -61,7 +61,9 @@ def make(
         allocation = allocate(ledger, list(requests(intent)), now, REST)
         if allocation.findings:
             raise IntentError(allocation.findings)
-        plan = make_plan(intent, allocation.values, intent_digest(variables), describe(inventory, intent_groups(variables)))
+        plan = make_plan(
+            intent, allocation.values, intent_digest(variables), describe(inventory, intent_groups(variables))
+        )
         if not dry_run:
             store.write(allocation.ledger)
     return Outcome(plan, warnings, allocation.changes)

@@ -59,7 +59,7 @@ def _nics(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
                 "WEFT-P5-nic-in-use",
                 host,
                 nic["interface"],
-                f"carries the host's own address {', '.join(link['addresses'])}, which it would lose as a bridge's port",
+                f"carries the host's own address {', '.join(link['addresses'])}, lost to a bridge's port",
                 "Use a NIC without addresses for provider networks, or move the address to another interface.",
             )
         elif link.get("master") not in (None, "", nic["bridge"]):
@@ -80,7 +80,5 @@ def _facts(host: str, survey: Survey) -> Iterator[Finding]:
         )
 
 
-def _finding(
-    rule: str, host: str, value: object, reason: str, remedy: str, severity: Severity = "error"
-) -> Finding:
+def _finding(rule: str, host: str, value: object, reason: str, remedy: str, severity: Severity = "error") -> Finding:
     return Finding(rule, f"host {host}", value, reason, remedy, severity)

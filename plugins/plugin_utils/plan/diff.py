@@ -26,7 +26,7 @@ class PartChange:
 
 def changes(applied: Mapping[str, Slice], planned: Mapping[str, Slice]) -> list[PartChange]:
     """Return every difference, by thing and host."""
-    before, after = _parts(applied), _parts(planned)
+    before, after = parts(applied), parts(planned)
     found = []
     for where in sorted(before.keys() | after.keys()):
         change = _change(where, before.get(where), after.get(where))
@@ -70,7 +70,8 @@ def _change(where: tuple[str, str], old: dict[str, Any] | None, new: dict[str, A
     return PartChange("change", key, host, new["source"], differing) if differing else None
 
 
-def _parts(slices: Mapping[str, Slice]) -> Parts:
+def parts(slices: Mapping[str, Slice]) -> Parts:
+    """Return everything in a plan that has a name of its own, by name and host, with its attributes."""
     found: Parts = {}
     for host, slice_ in slices.items():
         for part in _keyed(slice_):

@@ -112,9 +112,7 @@ def _source_nats(context: Context, vpc: Vpc, own: str) -> tuple[SourceNat, ...]:
             source=network.path,
             cidr=str(network.cidr),
             address=(
-                context.text(f"{vpc.key}/{network.snat.virtual_ip}:virtual_ip")
-                if network.snat.virtual_ip
-                else own
+                context.text(f"{vpc.key}/{network.snat.virtual_ip}:virtual_ip") if network.snat.virtual_ip else own
             ),
         )
         for network in _networks(vpc)
