@@ -20,7 +20,8 @@ ROUTER_PACKAGES = [
     "apt", "systemd", "systemd-sysv", "dbus", "iproute2", "nftables", "conntrack", "dnsmasq", "haproxy", "frr",
     "frr-pythontools", "strongswan-swanctl", "charon-systemd", "keepalived", "conntrackd", "iputils-ping",
     "iputils-arping", "procps", "tcpdump", "wireguard-tools", "socat", "curl", "busybox", "ca-certificates",
-    "libstrongswan-extra-plugins", "libstrongswan-standard-plugins", "ethtool", "kmod", "netcat-openbsd", "frr-snmp", "iperf3", "zstd",
+    "libstrongswan-extra-plugins", "libstrongswan-standard-plugins", "ethtool", "kmod", "netcat-openbsd",
+    "frr-snmp", "iperf3", "zstd",
 ]  # fmt: skip
 # What `mmdebstrap --variant=minbase` takes whatever else is asked for.
 MINBASE = ["?essential", "?priority(required)"]

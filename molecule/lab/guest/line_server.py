@@ -7,12 +7,17 @@ translation did on the way. Standard library only; runs on wan and in every inst
 from __future__ import annotations
 
 import argparse
+import contextlib
 import selectors
 import socket
 import socketserver
+import struct
 import threading
 import time
 from typing import Any
+
+IP_PKTINFO = 8  # Python names it only from 3.12 on
+PKTINFO = struct.Struct("=I4s4s")  # struct in_pktinfo of ip(7): device, local address, address in the header
 
 
 class Log:
@@ -34,9 +39,25 @@ class Tcp(socketserver.ThreadingTCPServer):
     request_queue_size = 128
 
 
-class Udp(socketserver.ThreadingUDPServer):
+class Udp(socketserver.UDPServer):
+    """Answers from the address it was asked on: wan and some instances have several, and the kernel would pick one."""
+
     allow_reuse_address = True
-    daemon_threads = True
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        super().server_bind()
+
+    def get_request(self) -> tuple[tuple[bytes, bytes], Any]:  # type: ignore[override]
+        data, extra, _flags, peer = self.socket.recvmsg(self.max_packet_size, socket.CMSG_SPACE(PKTINFO.size))
+        asked = next((value for _level, kind, value in extra if kind == IP_PKTINFO), bytes(PKTINFO.size))
+        return (data, asked), peer
+
+    def answer(self, text: bytes, asked: bytes, peer: Any) -> None:
+        _device, address, _header = PKTINFO.unpack(asked)
+        source = (socket.IPPROTO_IP, IP_PKTINFO, PKTINFO.pack(0, address, bytes(4)))
+        with contextlib.suppress(OSError):  # no way back to the peer: what a real server meets, too
+            self.socket.sendmsg([text], [source], 0, peer)
 
 
 def handlers(who: str, log: Log, port: int) -> tuple[type[socketserver.BaseRequestHandler], ...]:
@@ -45,19 +66,19 @@ def handlers(who: str, log: Log, port: int) -> tuple[type[socketserver.BaseReque
 
     class Stream(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            try:
+            with contextlib.suppress(OSError):  # the peer left; that is its right
                 # Every line of a connection is answered: a long-lived stream shows whether it survived a change.
                 for line in self.rfile:
                     log.write("tcp", port, self.client_address, line)
                     self.wfile.write(answer(self.client_address))
-            except OSError:
-                pass  # the peer left; that is its right
 
     class Datagram(socketserver.BaseRequestHandler):
+        server: Udp
+
         def handle(self) -> None:
-            data, sock = self.request
+            data, asked = self.request
             log.write("udp", port, self.client_address, data)
-            sock.sendto(answer(self.client_address), self.client_address)
+            self.server.answer(answer(self.client_address), asked, self.client_address)
 
     return Stream, Datagram
 
@@ -84,5 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    socket.setdefaulttimeout(None)
     main()
