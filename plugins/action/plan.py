@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
         try:
             result.update(self._plan(arguments))
         except IntentError as error:
-            result.update(failed=True, msg=_sentences(error.findings), findings=[str(one) for one in error.findings])
+            result.update(failed=True, msg=_sentences(error.findings))
         except LedgerError as error:
             result.update(failed=True, msg=str(error))
         except store.PlanError as error:

@@ -79,9 +79,4 @@ ledger:
   type: list
   elements: str
   sample: [admin/vpc-1/eip-c:elastic_ip gets address 10.172.11.6 of network L3-public.]
-findings:
-  description: Everything that is wrong with the intent, each with path, value, reason and remedy.
-  returned: when the intent has errors
-  type: list
-  elements: str
 """
