@@ -70,6 +70,7 @@ def _phases(roles: list[str] | None) -> list[str]:
 
 def _payload(slice_: dict[str, Any], phase: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {
+        "fabric": slice_["fabric"],
         "phase": phase,
         "scopes": scopes(slice_),
         "items": render(slice_),

@@ -1,4 +1,4 @@
-"""The plan of the walkthrough and every file it renders, as committed: a reviewer sees what a change does to real output.
+"""The plan of the walkthrough and every file it renders, as committed: a reviewer sees what a change really does.
 
 Make them anew with WEFT_GOLDEN=write.
 """
@@ -45,7 +45,7 @@ def plan() -> Plan:
         Ledger("shanghai"), list(requests(intent)), datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
     )
     assert allocation.findings == []
-    return make_plan(intent, allocation.values, "0" * 64, dict.fromkeys(ADDRESSES, {}))
+    return make_plan(intent, allocation.values, "0" * 64, {host: {} for host in ADDRESSES})
 
 
 def rendered(plan: Plan) -> dict[str, str]:

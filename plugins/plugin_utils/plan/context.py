@@ -25,7 +25,7 @@ class Context:
 
     def slice_of(self, host: str) -> HostSlice:
         """Return the slice of a host, begun if this is the first thing the host is told."""
-        return self.slices.setdefault(host, HostSlice(host=host))
+        return self.slices.setdefault(host, HostSlice(self.intent.fabric.name, host))
 
     def number(self, key: str) -> int:
         """Return an allocated number."""

@@ -262,6 +262,7 @@ class Router:
 class HostSlice:
     """All that one host is told."""
 
+    fabric: str
     host: str
     vteps: list[str] = field(default_factory=list)
     underlay_mtu: int = 0
