@@ -98,14 +98,22 @@ class Lab:
             if any(machine.leader(self.paths, name) for name in self.topology.nodes):
                 raise LabError(f"The lab '{self.id}' runs with another topology; take it down first.")
             self._down()
-        images = {name: image.ensure(name, wanted.suite) for name in sorted({n.image for n in wanted.nodes.values()})}
-        mirror.ensure(wanted.suite)
+        images = self._images(wanted)
         self.paths.state.mkdir(parents=True, exist_ok=True)
         self.paths.topology.write_text(wanted.text)
         self._ssh_key()
         netns.create(self.paths, wanted)
         with step(f"start {', '.join(wanted.nodes)}"):
             self._start(wanted, list(wanted.nodes.values()), images, fresh_images)
+
+    def _images(self, shape: Topology) -> dict[str, Path]:
+        """The trees the nodes start from and the archive they install from, built at the same time where missing."""
+        names = sorted({node.image for node in shape.nodes.values()})
+        with ThreadPoolExecutor(len(names) + 1) as pool:
+            archive = pool.submit(mirror.ensure, shape.suite)
+            trees = dict(zip(names, pool.map(lambda name: image.ensure(name, shape.suite), names), strict=True))
+            archive.result()
+        return trees
 
     def _start(self, shape: Topology, nodes: list[Node], images: dict[str, Path], fresh_images: bool) -> None:
         stopped = [node for node in nodes if not machine.leader(self.paths, node.name)]

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import instances, machine
+from lab import instances, machine, netns
 from lab.api import Lab
 from lab.errors import LabError
 from lab.shell import say
@@ -91,8 +91,8 @@ def execute(lab: Lab, name: str, command: list[str]) -> int:
 
 
 def control(lab: Lab, command: list[str]) -> int:
-    if not lab.running():
-        raise LabError(f"The lab '{lab.id}' is not up; 'bin/lab --lab {lab.id} up' starts it.")
+    if not netns.exists(lab.paths):
+        raise LabError(f"The lab '{lab.id}' is down; 'bin/lab --lab {lab.id} up' starts it.")
     try:
         return lab.controller(command or ["/bin/bash"]).returncode
     except subprocess.SubprocessError as error:

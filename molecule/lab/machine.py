@@ -104,11 +104,12 @@ def start(paths: Paths, node: Node) -> None:
     """Start the node's keeper, which outlives this command."""
     home = paths.node(node.name)
     (home / "leader").unlink(missing_ok=True)
+    # setsid forks: the keeper is nobody's child here, so it leaves no zombie in a long-lived test run.
     with (home / "console.log").open("a") as log:
-        subprocess.Popen(
-            [sys.executable, "-m", "lab.keeper", paths.lab, node.name],
+        subprocess.run(
+            ["setsid", "--fork", sys.executable, "-m", "lab.keeper", paths.lab, node.name],
             cwd="/", env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
         )  # fmt: skip
 
 
@@ -158,11 +159,7 @@ def wait(paths: Paths, name: str, timeout: float = BOOT_TIMEOUT) -> str:
     while time.monotonic() < deadline:
         pid = leader(paths, name)
         if pid:
-            done = subprocess.run(
-                [*enter(pid), "systemctl", "is-system-running", "--wait"],
-                env=environment(), capture_output=True, text=True, check=False, timeout=timeout,
-            )  # fmt: skip
-            state = done.stdout.strip() or done.stderr.strip()
+            state = system_state(pid, deadline - time.monotonic())
             if state in ("running", "degraded"):
                 return state
         time.sleep(0.1)
@@ -170,6 +167,18 @@ def wait(paths: Paths, name: str, timeout: float = BOOT_TIMEOUT) -> str:
         f"The node '{name}' did not boot within {timeout:.0f} s (last state: {state}); "
         f"its console is in {paths.node(name) / 'console.log'}."
     )
+
+
+def system_state(pid: int, timeout: float) -> str:
+    """systemd's word for its state once it has booted, or what went wrong."""
+    try:
+        done = subprocess.run(
+            [*enter(pid), "systemctl", "is-system-running", "--wait"],
+            env=environment(), capture_output=True, text=True, check=False, timeout=timeout,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "still starting"
+    return done.stdout.strip() or done.stderr.strip()
 
 
 def processes(paths: Paths, name: str) -> set[int]:
