@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerError, LedgerFile, Link, describe_changes
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError, in_order
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, store
-from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, make, moved_on
+from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, emptied, make, moved_on
 
 display = Display()
 COLOURS = {"+": "green", "~": "yellow", "-": "red"}
@@ -37,6 +37,7 @@ class ActionModule(ActionBase):
                 "plan_file": {"type": "path"},
                 "use_saved": {"type": "bool", "default": False},
                 "show": {"type": "bool", "default": False},
+                "destroy": {"type": "bool", "default": False},
             }
         )
         self._variables = task_vars or {}
@@ -54,7 +55,7 @@ class ActionModule(ActionBase):
         state = Path(arguments["state_dir"])
         if arguments["use_saved"]:
             return self._saved(Path(arguments["plan_file"]))
-        intent = self._intent()
+        intent = emptied(self._intent()) if arguments["destroy"] else self._intent()
         fabric = intent.get("weft_fabric")
         name = fabric.get("name") if isinstance(fabric, dict) else None
         ledger = LedgerFile(state / "weft-ledger.json", name if isinstance(name, str) else "unnamed")

@@ -35,6 +35,10 @@ options:
     description: Print what the plan would create, change and destroy.
     type: bool
     default: false
+  destroy:
+    description: Plan the fabric with nothing in it, so that everything weft.vpc made is removed.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: The ledger and O(plan_file) are not written.

@@ -69,6 +69,11 @@ def make(
     return Outcome(plan, warnings, allocation.changes)
 
 
+def emptied(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the intent of a fabric that is to be taken down: its name and nothing in it."""
+    return {"weft_fabric": variables.get("weft_fabric")}
+
+
 def intent_digest(variables: Mapping[str, Any]) -> str:
     """Return what tells whether an intent is the one a plan was made from."""
     return digest_of({name: variables.get(name) for name in INTENT_VARIABLES})
@@ -81,18 +86,21 @@ def intent_groups(variables: Mapping[str, Any]) -> set[str]:
 
 
 def describe(inventory: Inventory, groups: set[str]) -> dict[str, Any]:
-    """Return what a plan remembers of the inventory: each fabric host with its groups and host variables."""
-    members: dict[str, list[str]] = {}
+    """Return what a plan remembers of the inventory: each host with its groups and host variables.
+
+    Every host is in it: one that left all clusters is told nothing, so that what it had is removed.
+    """
+    members: dict[str, list[str]] = {host: [] for host in sorted(inventory.hosts)}
     for group in sorted(groups):
         for host in inventory.groups.get(group, ()):
-            members.setdefault(host, []).append(group)
+            members[host].append(group)
     return {
         host: {
             "groups": found,
             "vtep_ip": inventory.hosts[host].vtep_ip,
             "interfaces": dict(inventory.hosts[host].interfaces),
         }
-        for host, found in sorted(members.items())
+        for host, found in members.items()
     }
 
 
