@@ -1,0 +1,59 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Commands of a role's own, for what no other kind covers."""
+
+from __future__ import annotations
+
+import os
+from typing import Optional
+
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
+
+LIMIT = 3600.0
+"""Seconds that a command may take: building an image takes minutes."""
+
+
+def _shell(command: str, scope: Scope) -> None:
+    scope.run(["/bin/sh", "-c", command], timeout=LIMIT)
+
+
+class Command(Activator):
+    """A command that makes something: run while the path that it ``creates`` is not there."""
+
+    kind = "command"
+    identity = ("run",)
+
+    def plan(self, step: Step, batch: Batch) -> list[Work]:
+        creates, command = step.activation.get("creates"), step.activation["run"]
+        wanted = not _exists(creates, batch.scope) if creates else step.full or batch.touched(step.files)
+        if not wanted:
+            return []
+        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
+
+    def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
+        creates = step.activation.get("creates")
+        return f"{creates} does not exist{scope.suffix}" if creates and not _exists(creates, scope) else None
+
+    def remove(self, step: Step, batch: Batch) -> list[Work]:
+        creates, command = step.activation.get("creates"), step.activation.get("remove")
+        if not command or (creates and not _exists(creates, batch.scope)):
+            return []
+        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
+
+
+def _exists(path: str, scope: Scope) -> bool:
+    return os.path.lexists(scope.tree.real(path))
+
+
+class Apply(Activator):
+    """A command that makes a daemon take changed files over."""
+
+    kind = "apply"
+    identity = ("run",)
+
+    def plan(self, step: Step, batch: Batch) -> list[Work]:
+        command = step.activation["run"]
+        if not (step.full or batch.touched(step.files)):
+            return []
+        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]

@@ -1,0 +1,187 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One call: what the host should have of one phase, made so with the least that will do."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import packages
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import nftables
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.comparison import Change, compare
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import (
+    DIRECTORY,
+    Entry,
+    Manifest,
+    ManifestFile,
+    version_of,
+)
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.part import Host
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import PHASES, Item, Payload, parse
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.removal import Removal, guard, obsolete
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.report import Report
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.rollback import RollbackStore
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.transaction import Transaction
+
+LOCK = "/run/weft-deploy.lock"
+
+
+def deploy(raw: Mapping[str, Any], simulate: bool, directory: str = DIRECTORY, lock: str = LOCK) -> Report:
+    """Carry out one call; DeployError says why it failed, everything being as it was before the failing group."""
+    payload = parse(raw)
+    with _locked(lock):
+        return Engine(payload, simulate, directory).run()
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[None]:
+    """Two runs at once on one host would each undo the other's half-done work. The lock ends with the process."""
+    with open(path, "a", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DeployError("Another run is deploying to this host at the moment; wait for its end.") from None
+        yield
+
+
+class Engine:
+    """One call's work on one host."""
+
+    def __init__(self, payload: Payload, simulate: bool, directory: str = DIRECTORY) -> None:
+        self.payload = payload
+        manifest_file = ManifestFile(directory)
+        manifest = manifest_file.read(payload.fabric)
+        specs = {**manifest.scopes, **payload.scopes}
+        self.host = Host(
+            manifest=manifest,
+            manifest_file=manifest_file,
+            store=RollbackStore(directory),
+            scopes={name: Scope(spec) for name, spec in specs.items()},
+            report=Report(),
+            simulate=simulate,
+        )
+
+    def run(self) -> Report:
+        """Do the phase and say what was done."""
+        guard(self.payload, self.host.manifest)
+        self.host.perform(packages.works(self.payload))
+        if not self.host.simulate:
+            self._sweep()
+        if self.payload.phase == "removal":
+            Removal(self.host, self.payload).run()
+        else:
+            self._apply()
+        self.host.report.pending = self._pending()
+        return self.host.report
+
+    def _sweep(self) -> None:
+        """Clear what a killed run left behind."""
+        for name, scope in self.host.scopes.items():
+            if scope.ready:
+                scope.tree.sweep(_unfinished_directories(self.host.manifest, name))
+
+    def _apply(self) -> None:
+        items = [item for item in self.payload.items if self._concerns(item)]
+        changes = [compare(item, self.host.manifest, self.host.scopes[item.scope]) for item in items]
+        changes = [change for change in changes if change.needed or not change.recorded]
+        for unit in _rollback_units(changes, self.host.scopes):
+            needed = [change for change in unit if change.needed]
+            if needed:
+                Transaction(self.host, self._with_obsolete_rules(needed)).run()
+            self._record([change for change in unit if not change.needed])
+
+    def _concerns(self, item: Item) -> bool:
+        return item.phase == self.payload.phase and self.payload.covers(item.role)
+
+    def _record(self, changes: Sequence[Change]) -> None:
+        """Only what the manifest says of these items is out of date (their group, say); nothing is to be done."""
+        for change in changes:
+            item = change.item
+            self.host.manifest.items[item.id] = Entry(
+                item.role, item.phase, item.group, item.scope, item.order, "applied", version_of(item)
+            )
+        if changes:
+            self.host.save()
+
+    def _with_obsolete_rules(self, changes: Sequence[Change]) -> list[Change]:
+        """Let rules that are to go anyway go in the transaction that brings the new ones.
+
+        A new element with the key of an obsolete one could not be loaded beside it, neither now nor by a boot before
+        the removal phase.
+        """
+        scopes = {change.item.scope for change in changes}
+        known = {change.item.id for change in changes}
+        extra = []
+        for name, entry in obsolete(self.payload, self.host.manifest):
+            paths = sorted(path for path in entry.paths() if nftables.belongs(path))
+            if paths and entry.scope in scopes and name not in known:
+                extra.append(self._without(name, entry, paths))
+        order = {change.item.id: number for number, change in enumerate(changes)}
+        last = {change.item.scope: order[change.item.id] for change in changes}
+        return sorted([*changes, *extra], key=lambda change: order.get(change.item.id, last[change.item.scope]))
+
+    def _without(self, name: str, entry: Entry, paths: Sequence[str]) -> Change:
+        """The change of an obsolete item that gives its rules up."""
+        rules = [each for each in entry.activations() if each["kind"] == nftables.Nftables.kind]
+        item = Item(
+            id=name,
+            role=entry.role,
+            phase=entry.phase,
+            group=entry.group,
+            scope=entry.scope,
+            files=(),
+            activate=tuple(each for each in entry.version.activate if each not in rules),
+            digest="",
+            order=entry.order,
+        )
+        tree = self.host.scopes[entry.scope].tree
+        change = Change(item, entry, gone=list(paths), ended=rules)
+        change.found = {path: tree.look(path) for path in paths} if self.host.scopes[entry.scope].ready else {}
+        return change
+
+    def _pending(self) -> dict[str, int]:
+        """How many items each phase has still to do, by the manifest."""
+        items = self.host.manifest.items
+        count = dict.fromkeys(PHASES, 0)
+        for item in self.payload.items:
+            entry = items.get(item.id)
+            done = entry is not None and entry.applied and entry.version.digest == item.digest
+            if self.payload.covers(item.role) and not done:
+                count[item.phase] += 1
+        count["removal"] = len(obsolete(self.payload, self.host.manifest))
+        return count
+
+
+def _unfinished_directories(manifest: Manifest, scope: str) -> set[str]:
+    return {
+        os.path.dirname(path)
+        for entry in manifest.items.values()
+        if entry.scope == scope and not entry.applied
+        for path in entry.paths()
+    }
+
+
+def _rollback_units(changes: Sequence[Change], scopes: Mapping[str, Scope]) -> list[list[Change]]:
+    """The changes by group, in order of each group's first item.
+
+    Neighbouring groups of the host alone share one transaction: a hundred segments need one reload, not a hundred.
+    """
+    groups: dict[str, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(change.item.group, []).append(change)
+    units: list[list[Change]] = []
+    neighbours = False
+    for group in groups.values():
+        plain = not any(scopes[change.item.scope].machine for change in group)
+        if plain and neighbours:
+            units[-1].extend(group)
+        else:
+            units.append(group)
+        neighbours = plain
+    return units

@@ -1,0 +1,406 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One scope's part of a change: checked, swapped, activated and confirmed, or put back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Optional
+
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Key, Step, Work
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.registry import activator
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.comparison import Change, steps_of
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.faultpoints import faultpoint
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.files import STAGING, Found
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.flowtable import TRANSLATION, flow_works
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import Manifest, ManifestFile
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation, FileSpec, sha256
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.report import Report
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.rollback import RollbackStore
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
+
+
+@dataclass
+class Host:
+    """What all steps of a call share."""
+
+    manifest: Manifest
+    manifest_file: ManifestFile
+    store: RollbackStore
+    scopes: dict[str, Scope]
+    report: Report
+    simulate: bool
+    starting: set[str] = field(default_factory=set)
+    """Units that this run starts."""
+
+    def perform(self, works: Iterable[Work]) -> None:
+        """Do the works, or only name them."""
+        for work in works:
+            self.report.actions.append(work.text)
+            if not self.simulate:
+                work.run()
+                faultpoint("activate")
+
+    def save(self) -> None:
+        """Write the manifest."""
+        if not self.simulate:
+            self.manifest_file.write(self.manifest)
+            faultpoint("manifest")
+
+    def await_machines(self) -> None:
+        """Wait for the machines that were started."""
+        for scope in self.scopes.values():
+            if not self.simulate and scope.spec.unit in self.starting and not scope.running:
+                scope.wait_until_up()
+
+    def drop_directories(self, scope: Scope, paths: Iterable[str]) -> None:
+        """Remove directories that the engine made and that are empty now."""
+        ours = set(self.manifest.directories.get(scope.name, ()))
+        above = {"/".join(path.split("/")[:depth]) for path in paths for depth in range(2, path.count("/") + 1)}
+        for directory in sorted(ours & above, reverse=True):
+            if scope.tree.remove_directory(directory):
+                ours.discard(directory)
+        self.manifest.directories[scope.name] = sorted(ours)
+
+
+class Part:
+    """Consecutive changes of one scope within a transaction."""
+
+    def __init__(self, host: Host, scope: Scope, changes: Sequence[Change]) -> None:
+        self.host = host
+        self.scope = scope
+        self.changes = changes
+        self.checked = False
+        self.begun = False
+        self.batch = Batch(scope, host.simulate, starting=host.starting)
+        for change in changes:
+            self._view(change)
+        self.steps = self._steps()
+
+    def _view(self, change: Change) -> None:
+        written = {spec.path: spec for spec in change.files}
+        for path, spec in {**dict.fromkeys(change.gone), **written}.items():
+            # A file that one item gives up and another one takes is written.
+            if spec is not None or path not in self.batch.new:
+                self.batch.new[path] = spec
+            found = change.found.get(path)
+            self.batch.old[path] = found.content if found is not None else None
+        self.batch.unsure |= change.unsure
+
+    def _steps(self) -> list[Step]:
+        """The activations of all changes, each once, where it is named first."""
+        steps: dict[Key, Step] = {}
+        for change in self.changes:
+            for step in itertools.chain(steps_of(change.item), self._ended_parts(change)):
+                key = activator(step.activation).key(step.activation)
+                step.full = key in change.full
+                known = steps.setdefault(key, step)
+                known.files |= step.files
+                known.full |= step.full
+        return list(steps.values())
+
+    @staticmethod
+    def _ended_parts(change: Change) -> Iterable[Step]:
+        """What an item contributes no more to a live object that has other contributors."""
+        for activation in change.ended:
+            kind = activator(activation)
+            if kind.shared:
+                yield Step(activation, kind.files(activation, change.gone))
+
+    def refuse_foreign(self) -> None:
+        """Nothing that is there and not ours is taken over."""
+        owners = self.host.manifest.owners(self.scope.name)
+        for change in self.changes:
+            for spec in change.files:
+                self._refuse_file(change, spec, owners)
+            if change.entry is None and not self.scope.machine:
+                self._refuse_objects(change)
+
+    def _refuse_file(self, change: Change, spec: FileSpec, owners: dict[str, str]) -> None:
+        found = change.found.get(spec.path)
+        path = self.scope.tree.real(spec.path)
+        if found is None or spec.path in owners:
+            return
+        if not self.scope.machine:
+            raise DeployError(
+                f"The file {path} exists and is not ours; {change.item.id} will not overwrite it. "
+                "Move it away and run again; nothing was changed."
+            )
+        if found.content is None and found.link is None:
+            raise DeployError(f"{path}, which {change.item.id} needs, is neither a file nor a symbolic link.")
+
+    def _refuse_objects(self, change: Change) -> None:
+        known = {
+            activator(each).key(each) for entry in self.host.manifest.items.values() for each in entry.activations()
+        }
+        for step in steps_of(change.item):
+            kind = activator(step.activation)
+            reason = None if kind.key(step.activation) in known else kind.taken(step, self.scope)
+            if reason is not None:
+                raise DeployError(f"{change.item.id} cannot be deployed: {reason}. Nothing was changed.")
+
+    def check(self) -> None:
+        """Let the daemons judge the new files, none of which is in place yet."""
+        self.checked = True
+        specs = [spec for change in self.changes for spec in change.files]
+        if any(spec.check for spec in specs):
+            made = self.scope.tree.missing_directories(f"{STAGING}/file")
+            try:
+                self.scope.tree.stage(specs)
+                for spec in specs:
+                    self._check(spec)
+            finally:
+                self.scope.tree.clear_staging()
+                for directory in reversed(made):
+                    self.scope.tree.remove_directory(directory)
+        for step in self.steps:
+            reason = activator(step.activation).refusal(step, self.batch)
+            if reason is not None:
+                raise DeployError(f"{reason}\nNothing of it is in force{self.scope.suffix}.")
+
+    def _check(self, spec: FileSpec) -> None:
+        if spec.check is None:
+            return
+        staged = STAGING + spec.path
+        command = spec.check.replace("{path}", staged).replace("{root}", STAGING)
+        result = self.scope.attempt_check(["/bin/sh", "-c", command])
+        if result.status:
+            shown = spec.check.replace("{path}", spec.path).replace("{root}", "")
+            raise DeployError(
+                f"The new {self.scope.tree.real(spec.path)} is refused by `{shown}`; the old one stays in force:\n"
+                + result.message.replace(STAGING, "")
+            )
+
+    def perform(self) -> None:
+        """Swap the files and activate them (or, in check mode, say so)."""
+        if not self.scope.ready and not self.host.simulate and self.batch.new:
+            raise DeployError(
+                f"The root of {self.scope.name}, {self.scope.spec.root}, is not mounted, so its files cannot be "
+                f"written. See `systemctl status {self.scope.spec.unit}`."
+            )
+        self.begun = True
+        self._name_files()
+        self.host.perform(self._endings())
+        if not self.host.simulate:
+            self._swap()
+        self.host.perform(self._plan())
+        for change in self.changes:
+            for step in self._ended(change):
+                self.host.perform(activator(step.activation).removed(step, self.batch))
+        self.host.await_machines()
+        self.host.perform(self._flows())
+
+    def _name_files(self) -> None:
+        secrets = {spec.path for change in self.changes for spec in change.item.files if spec.secret}
+        for change in self.changes:
+            for path in [spec.path for spec in change.files] + change.gone:
+                wanted = self.batch.new[path]
+                secret = path in secrets or was_secret(change.found.get(path))
+                self.host.report.file(self.scope.tree.real(path), change.found.get(path), wanted, secret)
+
+    def _ended(self, change: Change) -> Iterable[Step]:
+        """Live objects that nobody wants any more."""
+        wanted = {
+            activator(each).key(each)
+            for name, entry in self.host.manifest.items.items()
+            if name != change.item.id and entry.scope == self.scope.name
+            for each in entry.version.activate
+        }
+        wanted |= {activator(step.activation).key(step.activation) for step in self.steps}
+        for activation in change.ended:
+            kind = activator(activation)
+            if not kind.shared and kind.key(activation) not in wanted:
+                yield Step(activation, kind.files(activation, change.gone))
+
+    def _endings(self) -> list[Work]:
+        if not self.batch.commanded:
+            return []
+        return [
+            work
+            for change in self.changes
+            for step in self._ended(change)
+            for work in activator(step.activation).remove(step, self.batch)
+        ]
+
+    def _swap(self) -> None:
+        tree = self.scope.tree
+        for change in self.changes:
+            self._keep_contents(change)
+        for spec in self.batch.new.values():
+            if spec is not None:
+                tree.prepare(spec)
+        faultpoint("prepare")
+        owners = self._other_owners()
+        for path, spec in self.batch.new.items():
+            if spec is not None:
+                tree.swap(path)
+                faultpoint("swap")
+            elif path not in owners:
+                tree.remove(path)
+                faultpoint("unlink")
+
+    def _keep_contents(self, change: Change) -> None:
+        """Lay what was confirmed last aside, if it is what lies there."""
+        if change.entry is None:
+            return
+        recorded = (change.entry.previous or change.entry.version).files
+        for path, found in change.found.items():
+            content = found.content if found is not None and path in self.batch.new else None
+            if content is not None and recorded.get(path, {}).get("sha256") == sha256(content):
+                self.host.store.keep(content)
+
+    def _other_owners(self) -> set[str]:
+        """Paths that items outside of this part have."""
+        inside = {change.item.id for change in self.changes}
+        return {
+            path
+            for name, entry in self.host.manifest.items.items()
+            if name not in inside and entry.scope == self.scope.name
+            for path in entry.version.files
+        }
+
+    def _plan(self) -> list[Work]:
+        works: list[Work] = []
+        for step in self.steps:
+            kind = activator(step.activation)
+            if kind.offline or self.batch.commanded:
+                works += kind.plan(step, self.batch)
+        return works
+
+    def _flows(self) -> list[Work]:
+        return flow_works(self.batch, self._confirmed_translation())
+
+    def _confirmed_translation(self) -> str:
+        """The translation that the flows of the router were made under, as far as it is known."""
+        for change in self.changes:
+            previous = change.entry.previous if change.entry is not None else None
+            digest = previous.files.get(TRANSLATION, {}).get("sha256") if previous is not None else None
+            kept = self.host.store.get(digest) if digest else None
+            if kept is not None:
+                return kept.decode()
+        return self.batch.old_text(TRANSLATION) if TRANSLATION in self.batch.new else ""
+
+    def confirm(self) -> None:
+        """Wait until everything is in force, or fail with the reason."""
+        if not self.scope.running:
+            return
+        for step in self.steps:
+            kind = activator(step.activation)
+            reasons: list[Optional[str]] = []
+            if not wait_for(partial(_in_force, step, self.scope, reasons), kind.patience()):
+                words = kind.last_words(step, self.scope)
+                raise DeployError(f"After the change {reasons[-1]}.\n{words}".rstrip())
+
+    # Putting back
+
+    def put_back(self) -> None:
+        """Make the files what they were and let them be in force again; what is new goes."""
+        new = [change for change in self.changes if change.entry is None or _never_confirmed(change)]
+        old = [change for change in self.changes if change not in new]
+        self._take_back(new)
+        self._restore(old)
+
+    def _take_back(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        before = {path: found for change in changes for path, found in change.found.items()}
+        batch = Batch(self.scope, False, starting=self.host.starting)
+        for change in changes:
+            for spec in change.item.files:
+                found = before.get(spec.path)
+                batch.old[spec.path] = spec.content.encode() if spec.link is None else None
+                # In a machine a file of a package may have been there.
+                batch.new[spec.path] = _spec(spec.path, found) if change.entry is None and found is not None else None
+        steps = [step for change in reversed(changes) for step in reversed(list(steps_of(change.item)))]
+        self.scope.forget()
+        if self.scope.running:
+            for step in steps:
+                kind = activator(step.activation)
+                for work in kind.plan(step, batch) if kind.shared else kind.remove(step, batch):
+                    work.run()
+        self._lay(batch)
+        if self.scope.running:
+            for step in steps:
+                for work in activator(step.activation).removed(step, batch):
+                    work.run()
+
+    def _restore(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        batch = Batch(self.scope, False)
+        for change in changes:
+            for path in (*(spec.path for spec in change.files), *change.gone, *change.unsure):
+                spec = self._former(change, path)
+                now = self.scope.tree.look(path)
+                batch.old[path] = now.content if now is not None else None
+                batch.new[path] = spec
+                batch.unsure.add(path)
+        self._lay(batch)
+        self.scope.forget()
+        if not self.scope.running:
+            return
+        for change in changes:
+            version = _last_confirmed(change)
+            keys = {activator(each).key(each) for each in version}
+            for activation in change.item.activate:
+                kind = activator(activation)
+                if kind.key(activation) not in keys and not kind.shared:
+                    for work in kind.remove(Step(activation, set()), batch):
+                        work.run()
+            for activation in version:
+                kind = activator(activation)
+                owned = change.entry.paths() if change.entry is not None else ()
+                step = Step(activation, kind.files(activation, owned), full=True)
+                for work in kind.plan(step, batch):
+                    work.run()
+
+    def _former(self, change: Change, path: str) -> Optional[FileSpec]:
+        """The file as it was confirmed last; as it was found where that is not known."""
+        entry = change.entry
+        version = (entry.previous or entry.version) if entry is not None else None
+        state = version.files.get(path) if version is not None else None
+        if state is not None and "sha256" in state:
+            content = self.host.store.get(state["sha256"])
+            if content is not None:
+                return FileSpec(path=path, content=content.decode(), mode=int(state["mode"], 8))
+        found = change.found.get(path)
+        return _spec(path, found) if found is not None else None
+
+    def _lay(self, batch: Batch) -> None:
+        for path, spec in batch.new.items():
+            if spec is None:
+                self.scope.tree.remove(path)
+            else:
+                self.scope.tree.prepare(spec)
+                self.scope.tree.swap(path)
+
+
+def _spec(path: str, found: Optional[Found]) -> Optional[FileSpec]:
+    if found is None:
+        return None
+    return FileSpec(path=path, content=(found.content or b"").decode(), mode=found.mode, link=found.link)
+
+
+def _never_confirmed(change: Change) -> bool:
+    return change.entry is not None and not change.entry.applied and change.entry.previous is None
+
+
+def _last_confirmed(change: Change) -> Sequence[Activation]:
+    entry = change.entry
+    if entry is None:
+        return ()
+    return (entry.previous or entry.version).activate
+
+
+def was_secret(found: Optional[Found]) -> bool:
+    """A file that only root could read is not shown either when it goes."""
+    return found is not None and found.link is None and not found.mode & 0o077
+
+
+def _in_force(step: Step, scope: Scope, reasons: list[Optional[str]]) -> bool:
+    reasons.append(activator(step.activation).unconfirmed(step, scope))
+    return reasons[-1] is None

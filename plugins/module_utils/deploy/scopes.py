@@ -1,0 +1,122 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The places that files and commands belong to: the host, and the machines on it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Callable, Optional
+
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import TIMEOUT, CommandError, Result, attempt
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.confine import attempt_confined
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.files import Tree
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import ScopeSpec
+
+BOOT_SECONDS = 20.0
+"""How long a machine that was just started may take until its own systemd answers."""
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Poll until the condition holds; False if it never did."""
+    end = time.monotonic() + seconds
+    pause = 0.005
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+    return True
+
+
+class Scope:
+    """One scope: its files, its processes, and how to run something there."""
+
+    def __init__(self, spec: ScopeSpec) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.machine = spec.unit is not None
+        self.tree = Tree(spec.root, spec.uid_base, follow=not self.machine)
+        self._leader: Optional[int] = None
+        self._leader_known = False
+
+    @property
+    def suffix(self) -> str:
+        """For messages: " in router vpc-1.admin", nothing for the host."""
+        return f" in {self.name.replace(':', ' ', 1)}" if self.machine else ""
+
+    @property
+    def ready(self) -> bool:
+        """True if the root tree is there (that of a machine may not be mounted yet)."""
+        return not self.machine or os.path.isdir(f"{self.spec.root}/usr")
+
+    def forget(self) -> None:
+        """The machine was started or stopped: ask anew for its leader."""
+        self._leader_known = False
+
+    @property
+    def leader(self) -> Optional[int]:
+        """The pid of the machine's init, None while it does not run."""
+        if not self._leader_known:
+            self._leader = self._find_leader()
+            self._leader_known = True
+        return self._leader
+
+    def _find_leader(self) -> Optional[int]:
+        if not self.machine:
+            return 1
+        shown = attempt(["systemctl", "show", "--property=MainPID", "--value", str(self.spec.unit)])
+        main = shown.out.strip()
+        if not main.isdigit() or main == "0":
+            return None
+        try:
+            with open(f"/proc/{main}/task/{main}/children", encoding="ascii") as source:
+                children = source.read().split()
+        except FileNotFoundError:
+            return None
+        return int(children[-1]) if children else None
+
+    @property
+    def running(self) -> bool:
+        """True if commands can be run in the scope."""
+        return self.leader is not None
+
+    def wait_until_up(self) -> None:
+        """Wait until a machine that was just started answers to systemctl."""
+
+        def up() -> bool:
+            self.forget()
+            # Only whether it exists is asked; the path is the machine's and not to be trusted with more.
+            return self.leader is not None and os.path.lexists(f"/proc/{self.leader}/root/run/systemd/private")
+
+        if self.machine and not wait_for(up, BOOT_SECONDS):
+            start = ["systemctl", "start", str(self.spec.unit)]
+            raise CommandError(start, f"the machine was not up in {BOOT_SECONDS:g} s")
+
+    def attempt(self, argv: Sequence[str], stdin: str = "", timeout: float = TIMEOUT) -> Result:
+        """Run a command in the scope: in all namespaces of a machine's leader."""
+        if not self.machine:
+            return attempt(argv, stdin, timeout)
+        return attempt(["nsenter", f"--target={self.leader}", "--all", "--", *argv], stdin, timeout)
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = TIMEOUT) -> str:
+        """Run a command in the scope; CommandError with its own words if it fails."""
+        result = self.attempt(argv, stdin, timeout)
+        if result.status:
+            raise CommandError(argv, f"{result.message}{self.suffix and f' ({self.suffix[1:]})'}")
+        return result.out
+
+    def attempt_check(self, argv: Sequence[str], stdin: str = "") -> Result:
+        """Run a checker that must not touch anything: with a network of its own, and before the machine runs."""
+        if self.machine:
+            return attempt_confined(argv, self.spec.root, self.spec.uid_base, stdin)
+        return attempt(["unshare", "--net", "--", *argv], stdin)
+
+    def devices(self) -> set[str]:
+        """Names of the network devices in the scope."""
+        try:
+            with open(f"/proc/{self.leader if self.machine else 'self'}/net/dev", encoding="utf-8") as source:
+                return {line.split(":", 1)[0].strip() for line in source if ":" in line}
+        except FileNotFoundError:
+            return set()
