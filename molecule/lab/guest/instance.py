@@ -133,10 +133,12 @@ def apply(wait: float) -> None:
         temporary = CONFIG / f"{key}.new"
         temporary.write_text(wanted[key])
         temporary.replace(CONFIG / f"{key}.json")
-    if wanted:
-        systemctl("enable", "--now", *[unit(key) for key in wanted])
-    await_leases(list(wanted), wait)
     kept = [key for key in wanted if key not in changed + new]
+    if changed + new:
+        systemctl("enable", "--now", *[unit(key) for key in changed + new])
+    if kept:
+        systemctl("start", *[unit(key) for key in kept])  # one that was stopped by hand
+    await_leases(list(wanted), wait)
     print(json.dumps({"started": sorted(changed + new), "removed": removed, "kept": sorted(kept)}))
 
 
