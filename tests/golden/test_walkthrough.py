@@ -1,6 +1,6 @@
 """The plan of the walkthrough and every file it renders, as committed: a reviewer sees what a change really does.
 
-Make them anew with WEFT_GOLDEN=write.
+Make them anew with WEFT_UPDATE_GOLDENS=1.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _without_files(item: Item) -> Item:
 
 def test_what_the_walkthrough_renders_is_what_is_committed(plan: Plan) -> None:
     found = rendered(plan)
-    if os.environ.get("WEFT_GOLDEN") == "write":
+    if os.environ.get("WEFT_UPDATE_GOLDENS"):
         shutil.rmtree(GOLDEN, ignore_errors=True)
         for name, content in found.items():
             (GOLDEN / name).parent.mkdir(parents=True, exist_ok=True)
