@@ -18,7 +18,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import types
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 
 _SEE_REFERENCE = "See docs/reference/intent.md for what this key takes."
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}", re.ASCII)
 
 _PATTERNS = {
     types.NAME_PATTERN: (
@@ -242,6 +242,11 @@ def _key(problem: _Problem) -> Finding:
     return Finding("WEFT-intent-key", problem.path, None, "is a key that is not a string", "Write keys as plain words.")
 
 
+def _characters(problem: _Problem) -> Finding:
+    reason = "holds characters that are not valid Unicode"
+    return Finding("WEFT-intent-name", problem.path, problem.details["input"], reason, "Write plain text.")
+
+
 def _other(problem: _Problem) -> Finding:
     message = problem.details["msg"]
     reason = f"cannot be used ({message[:1].lower()}{message[1:]})"
@@ -257,6 +262,7 @@ def _other(problem: _Problem) -> Finding:
 _SENTENCES: Mapping[str, Callable[[_Problem], Finding]] = {
     "weft": _own,
     "missing": _missing,
+    "string_unicode": _characters,
     "extra_forbidden": _unknown,
     "invalid_key": _key,
     "literal_error": _choice,

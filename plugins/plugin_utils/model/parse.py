@@ -14,6 +14,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabri
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import Intent
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.memory import no_cycle_collection
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import join_path, shape_findings, suggestion
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node, set_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import ProviderNetwork
@@ -56,6 +57,11 @@ def parse(variables: Mapping[Any, Any], hosts: Hosts, settings: frozenset[str] =
 
     Raises IntentError with everything that is wrong with the shape; objects among each other are the rules' affair.
     """
+    with no_cycle_collection():
+        return _parse(variables, hosts, settings)
+
+
+def _parse(variables: Mapping[Any, Any], hosts: Hosts, settings: frozenset[str]) -> Intent:
     findings = list(_unknown_variables(variables, settings))
     fabric = _fabric(variables, findings)
     lists = {variable: _items(variables, variable, cls, findings) for variable, cls in LISTS.items()}

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError, in_order
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import SETTINGS, Hosts, Intent, parse
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.memory import no_cycle_collection
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importing a module registers its rules
     elastic,
     instances,
@@ -53,7 +54,8 @@ TOPICS = (
 
 def check(intent: Intent) -> list[Finding]:
     """Everything that is wrong between the objects of an intent, errors and warnings, by place in the inventory."""
-    return in_order(finding for rule in RULES.values() for finding in rule.findings(intent))
+    with no_cycle_collection():
+        return in_order(finding for rule in RULES.values() for finding in rule.findings(intent))
 
 
 def load(

@@ -36,9 +36,7 @@ def networks_differ(intent: Intent) -> Iterator[Fault]:
             nic = None if elastic.target is None else intent.instance(vpc.tenant, elastic.target)
             network = None if nic is None else intent.attachment(vpc.tenant, nic.nic.network)
             if isinstance(network, ProviderNetwork) and network.name == elastic.network:
-                reason = (
-                    f"has its NIC in {network.name} itself, and an address is translated from one network to another"
-                )
+                reason = f"has its NIC in {network.name} itself, where there is nothing to translate"
                 remedy = f"Name an instance with a NIC in a network of {vpc.name}."
                 yield Fault(elastic.at("target"), elastic.target, reason, remedy)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import host_span
@@ -22,6 +23,7 @@ REFUSED = (
 )
 
 
+@lru_cache(maxsize=2**16)
 def refusal(cidr: IPv4Network) -> str | None:
     """Why a CIDR cannot be used at all, in words that go on from it; None if it can."""
     if cidr.prefixlen == 0:
