@@ -13,7 +13,7 @@ SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo check $(CHECKS) sanity-ignores format test unit packets molecule oldest clean lock release
+.PHONY: help setup demo check $(CHECKS) format test unit packets molecule oldest clean lock release
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -54,9 +54,6 @@ import: setup ## build the collection and run galaxy-importer on it
 
 changelog: setup ## lint the changelog fragments
 	$(STEP) tools/changelog lint
-
-sanity-ignores: setup ## derive tests/sanity/ignore-*.txt from what the library imports
-	@python tools/sanity_ignores.py
 
 format: setup ## let ruff format and mend what it can
 	@ruff check --fix --exit-zero .

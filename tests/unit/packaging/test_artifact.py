@@ -24,7 +24,6 @@ SHIPPED = {
     "requirements.txt",
     "roles",
     "tests/config.yml",
-    "tests/sanity",
 }
 
 
