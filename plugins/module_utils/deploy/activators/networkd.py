@@ -42,6 +42,12 @@ def _bridge(step: Step, scope: Scope) -> Optional[str]:
     return None
 
 
+def astray(device: str, step: Step, scope: Scope) -> Optional[str]:
+    """Why a device is not in its bridge; None if it is, or needs none."""
+    bridge = None if scope.machine else _bridge(step, scope)
+    return None if bridge is None or master(device) == bridge else f"the device {device} is not a port of {bridge}"
+
+
 def reload(batch: Batch) -> None:
     """Reload networkd once per batch, after the devices that are to be made anew are gone."""
     if not batch.once("networkd reloaded"):
@@ -79,7 +85,9 @@ class Netdev(Activator):
 
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
-        return None if device in scope.devices() else f"the device {device} does not exist"
+        if device not in scope.devices():
+            return f"the device {device} does not exist{scope.suffix}"
+        return astray(device, step, scope)
 
     def patience(self) -> float:
         return 10.0
@@ -128,10 +136,8 @@ class Network(Activator):
         return []
 
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
-        device, bridge = step.activation["device"], _bridge(step, scope)
-        if not bridge or device not in scope.devices() or master(device) == bridge:
-            return None
-        return f"the device {device} is not a port of {bridge}"
+        device = step.activation["device"]
+        return astray(device, step, scope) if device in scope.devices() else None
 
     def patience(self) -> float:
         return 10.0
