@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,8 +18,9 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASE
 #: Where router machines' user namespaces begin: just above the range systemd-nspawn picks from by itself.
 UID_BASE = 1879113728
 
-#: Items with a lower ``order`` are common to all parts (units, images) and come before the first of them.
-FIRST_OF_PART = 10
+#: Items with a lower ``order`` are common to all parts (units, images) and come before the first of them; those with a
+#: higher one than the last come after all parts.
+FIRST_OF_PART, LAST_OF_PART = 10, 99
 
 Item = dict[str, Any]
 Scope = dict[str, Any]
@@ -59,12 +61,17 @@ def digest(item: Item) -> str:
 def _instances(declaration: ItemDeclaration, slice_: Slice) -> Iterator[tuple[int, _Names]]:
     """Yield the names an item's templates see, once per part of the slice the item is for.
 
-    The number that comes with them keeps the items of one outermost part (one router) together; what is declared to
-    come before all such parts gets the lowest.
+    The number that comes with them keeps the items of one outermost part (one router) together.
     """
     for names, place in _walk(declaration.each, {"host": slice_}):
         if declaration.when is None or _true(declaration.when, names):
-            yield (place if declaration.order >= FIRST_OF_PART else -1), names
+            yield _place(declaration.order, place), names
+
+
+def _place(order: int, part: int) -> int:
+    if order < FIRST_OF_PART:
+        return -1
+    return part if order <= LAST_OF_PART else sys.maxsize
 
 
 def _walk(steps: tuple[tuple[str, str], ...], names: _Names) -> Iterator[tuple[_Names, int]]:

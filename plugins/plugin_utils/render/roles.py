@@ -38,7 +38,8 @@ class ItemDeclaration:
     """One item of a role's declaration.
 
     ``each`` is a sequence of (name, attribute) pairs walked from the slice inwards, e.g. router in routers, link in the
-    router's links; ``when`` is a Jinja2 expression; ``order`` is the item's place within its rollback group.
+    router's links; ``when`` is a Jinja2 expression; ``order`` is the item's place among those of
+    one part: below 10 before all parts, above 99 after them.
     """
 
     role: str
