@@ -1,0 +1,49 @@
+"""Run the collection's playbooks as a user does, on the controller of a lab."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.api import Completed, Lab
+from lab.paths import ROOT
+
+COLLECTIONS = ROOT / ".cache" / "collections"
+
+
+def command(playbook: str, inventory: Path, state: Path, *options: str) -> list[str]:
+    """The call of `weft.vpc.PLAYBOOK`, with what it keeps (ledger, records) in `state`."""
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    return [program, "-i", str(inventory), f"weft.vpc.{playbook}", "-e", f"weft_state_dir={state}", *options]
+
+
+def environment(extra: Mapping[str, str] | None = None, collections: Path = COLLECTIONS) -> dict[str, str]:
+    """Settings that make a run the same wherever it is started from."""
+    fixed = {
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        # A file of ours, so that a user's own settings do not change what is read from the output.
+        "ANSIBLE_CONFIG": str(Path(__file__).with_name("ansible.cfg")),
+        "ANSIBLE_NOCOLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**fixed, **(extra or {})}
+
+
+def play(
+    lab: Lab,
+    playbook: str,
+    inventory: Path,
+    state: Path,
+    options: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    collections: Path = COLLECTIONS,
+    **how: Any,
+) -> Completed:
+    """Run a playbook to its end; its output is in `stdout`."""
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 600} | how
+    return lab.controller(
+        command(playbook, inventory, state, *options), env=environment(env, collections), cwd=ROOT, **how
+    )
