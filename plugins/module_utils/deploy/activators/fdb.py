@@ -109,11 +109,12 @@ def _update(device: str, bridge: Optional[str], wanted: tuple[Pairs, Pairs], sco
         f"fdb {'append' if mac == FLOOD else 'replace'} {mac} dev {device} dst {vtep} self permanent"
         for mac, vtep in sorted(entries - present)
     ]
-    kept = {mac for mac, _ in entries if mac != FLOOD}
+    kept = {mac for mac, unused in entries if mac != FLOOD}
     commands += [
         f"fdb delete {mac} dev {device} dst {vtep} self" for mac, vtep in sorted(present - entries) if mac not in kept
     ]
     _batch("bridge", commands, scope)
+    _update_bridge(device, kept, scope)
     if bridge is None:
         return
     addresses = {address for address, _ in wanted[1]}
@@ -125,6 +126,14 @@ def _update(device: str, bridge: Optional[str], wanted: tuple[Pairs, Pairs], sco
     gone = {address for address, _ in there} - addresses
     commands += [f"neighbour delete {address} dev {bridge}" for address in sorted(gone)]
     _batch("ip", commands, scope)
+
+
+def _update_bridge(device: str, stations: set[str], scope: Scope) -> None:
+    """Make the stations static in the bridge, which answers ARP only for those; networkd could make them local at best."""
+    entries = _json(["bridge", "-json", "fdb", "show", "dev", device], scope)
+    static = {each["mac"].lower() for each in entries if "master" in each and each.get("state") == "static"}
+    _batch("bridge", [f"fdb delete {mac} dev {device} master" for mac in sorted(static - stations)], scope)
+    _batch("bridge", [f"fdb replace {mac} dev {device} master static" for mac in sorted(stations - static)], scope)
 
 
 def _batch(program: str, commands: list[str], scope: Scope) -> None:
