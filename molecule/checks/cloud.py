@@ -117,10 +117,8 @@ class Cloud:
 
     def in_router(self, vpc: str, command: str) -> str:
         """Run a command in a VPC's router, as whoever looks after its node would; returns its stdout."""
-        node, machine = self.vpc(vpc)["router"]["nodes"][0], f"{vpc}.{self.vpc(vpc)['tenant']}"
-        nspawn = f"$(systemctl show --property=MainPID --value weft-router@{machine}.service)"
-        leader = f"$(tr -d ' ' < /proc/{nspawn}/task/{nspawn}/children)"
-        return self.read(node, f"nsenter --all --target={leader} sh -c {shlex.quote(command)}")
+        node, prefix = self.lab.router(f"{vpc}.{self.vpc(vpc)['tenant']}")
+        return self.read(node, shlex.join([*prefix, "sh", "-c", command]))
 
     def ask(self, where: str, questions: Sequence[Question]) -> list[str | None]:
         """Send lines from an instance or a node, all at once; see guest/ask.py for the answers."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab import netns
 from lab.api import Completed, Lab
 from lab.paths import ROOT
 
@@ -30,6 +32,15 @@ def environment(extra: Mapping[str, str] | None = None, collections: Path = COLL
         "PYTHONUNBUFFERED": "1",
     }
     return {**fixed, **(extra or {})}
+
+
+def start(lab: Lab, playbook: str, inventory: Path, state: Path, *options: str) -> subprocess.Popen[str]:
+    """Start a playbook; its output is read line by line from `stdout`."""
+    return subprocess.Popen(
+        [*netns.inside(lab.paths), *command(playbook, inventory, state, *options)],
+        env={**os.environ, **environment(), **lab.controller_env()},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+    )  # fmt: skip
 
 
 def play(

@@ -20,6 +20,12 @@ from lab.topology import Node, Topology
 
 Completed = subprocess.CompletedProcess[str]
 DEFAULT_ID = "weft"
+ROUTER_UNIT = "weft-router"
+# A router's init is the only child of its systemd-nspawn.
+ENTER_ROUTER = """
+nspawn=$(systemctl show --property=MainPID --value "$1"); shift
+exec nsenter --all --root --wd --target="$(tr -d ' ' <"/proc/$nspawn/task/$nspawn/children")" -- "$@"
+"""
 
 
 @dataclass
@@ -243,6 +249,24 @@ class Lab:
             names = ", ".join(f"{one.tenant}/{one.name}" for one in found)
             raise LabError(f"The instance name '{name}' is not unique; say which one: {names}.")
         raise LabError(f"The lab '{self.id}' has no node and no instance '{name}'.")
+
+    # -- machines inside nodes ----------------------------------------------------------------------------------
+
+    def router(self, name: str) -> tuple[str, list[str]]:
+        """The node of a VPC router and the prefix that runs a command inside it; by its machine's name or its VPC's."""
+        found = []
+        for node in self.topology.with_role("router"):
+            units = self.exec(node.name, ["systemctl", "list-units", "--plain", "--no-legend", f"{ROUTER_UNIT}@*"])
+            machines = [line.split()[0].removeprefix(f"{ROUTER_UNIT}@") for line in units.stdout.splitlines()]
+            names = [machine.removesuffix(".service") for machine in machines]
+            found += [(node.name, one) for one in names if name in (one, one.partition(".")[0])]
+        if not found:
+            raise LabError(f"The lab '{self.id}' has no node, no instance and no router '{name}'.")
+        if len(found) > 1:
+            names = [one for _node, one in found]
+            raise LabError(f"The router name '{name}' is not unique; say which one: {', '.join(names)}.")
+        ((node_name, machine_name),) = found
+        return node_name, ["sh", "-c", ENTER_ROUTER, "sh", f"{ROUTER_UNIT}@{machine_name}.service"]
 
     def apply_instances(self, wanted: list[dict[str, Any]], wait: float = 0.0) -> dict[str, list[str]]:
         """Make the instances of the lab exactly these; see `instances.apply`."""

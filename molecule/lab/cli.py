@@ -26,8 +26,8 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--fresh-images", action="store_true", help="without router images that earlier labs built")
     sub.add_parser("down", help="remove machines, namespaces, mounts and state; also after a crash")
     sub.add_parser("status", help="nodes, pids, addresses, instances").add_argument("--json", action="store_true")
-    run = sub.add_parser("exec", help="run a command, or a shell, in a node or an instance")
-    run.add_argument("name", metavar="NODE|INSTANCE")
+    run = sub.add_parser("exec", help="run a command, or a shell, in a node, an instance or a VPC router")
+    run.add_argument("name", metavar="NODE|INSTANCE|ROUTER")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
     control = sub.add_parser("run", help="run a command on the controller, inside the lab's network")
     control.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
@@ -83,11 +83,19 @@ def execute(lab: Lab, name: str, command: list[str]) -> int:
     """Become the command: stdin, stdout, signals and the exit status are then its own."""
     command = command or ["/bin/bash"]
     if name not in lab.topology.nodes:
-        found = lab.instance(name)
-        name, command = found.host, found.argv(command)
+        name, command = inside(lab, name, command)
     argv = lab.argv(name, command)
     sys.stdout.flush()
     os.execvpe(argv[0], argv, machine.environment())
+
+
+def inside(lab: Lab, name: str, command: list[str]) -> tuple[str, list[str]]:
+    """The node and the call that run a command in an instance or in a VPC's router."""
+    if any(name in (one.name, f"{one.tenant}/{one.name}") for one in lab.instances()):
+        found = lab.instance(name)
+        return found.host, found.argv(command)
+    node, prefix = lab.router(name)
+    return node, [*prefix, *command]
 
 
 def control(lab: Lab, command: list[str]) -> int:

@@ -1,0 +1,36 @@
+"""Start the fabric's instances, as whoever owns them would: by the device names and MACs that a run recorded."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Any
+
+from checks.cloud import LINE_PORT, Cloud
+
+TELNET = 23
+
+
+def wanted(cloud: Cloud) -> list[dict[str, Any]]:
+    """The lab's instances, from the records of what was applied to each host."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for path in sorted((cloud.state / ".weft" / "applied").glob("*.json")):
+        for port in json.loads(path.read_text())["ports"]:
+            key = (port["tenant"], port["instance"])
+            one = found.setdefault(key, _instance(cloud, path.stem, *key))
+            one["nics"].append({"device": port["device"], "mac": port["mac"], "default": port["default"]})
+    return list(found.values())
+
+
+def _instance(cloud: Cloud, host: str, tenant: str, name: str) -> dict[str, Any]:
+    (intent,) = (one for one in cloud.intent["weft_instances"] if (one["tenant"], one["name"]) == (tenant, name))
+    # An instance that may send from a network is a router to it: here its first address stands for what is behind.
+    behind = [cidr for nic in intent["nics"] for cidr in nic.get("allowed_addresses", ())]
+    addresses = [f"{ipaddress.ip_network(cidr)[1]}/32" for cidr in behind]
+    ports = [TELNET, LINE_PORT]
+    return {"name": name, "tenant": tenant, "host": host, "nics": [], "addresses": addresses, "serve": ports}
+
+
+def start(cloud: Cloud, seconds: float = 60.0) -> dict[str, list[str]]:
+    """Make the lab's instances those of the fabric and wait for their leases; what was started, removed and kept."""
+    return cloud.lab.apply_instances(wanted(cloud), wait=seconds)
