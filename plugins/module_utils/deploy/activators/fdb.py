@@ -129,7 +129,7 @@ def _update(device: str, bridge: Optional[str], wanted: tuple[Pairs, Pairs], sco
 
 
 def _update_bridge(device: str, stations: set[str], scope: Scope) -> None:
-    """Make the stations static in the bridge, which answers ARP only for those; networkd could make them local at best."""
+    """Make the stations static in the bridge, which answers ARP only for those; networkd could only make them local."""
     entries = _json(["bridge", "-json", "fdb", "show", "dev", device], scope)
     static = {each["mac"].lower() for each in entries if "master" in each and each.get("state") == "static"}
     _batch("bridge", [f"fdb delete {mac} dev {device} master" for mac in sorted(static - stations)], scope)

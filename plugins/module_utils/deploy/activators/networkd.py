@@ -23,43 +23,51 @@ def master(device: str) -> Optional[str]:
         return None
 
 
-def ports(bridge: str) -> list[str]:
-    """The ports of a bridge of the host."""
-    try:
-        return sorted(os.listdir(f"/sys/class/net/{bridge}/brif"))
-    except OSError:
-        return []
-
-
 def _bridge(step: Step, scope: Scope) -> Optional[str]:
     """The bridge that the installed .network files put their device into."""
     for path in sorted(step.files):
         found = scope.tree.look(path)
-        for line in (found.content or b"").decode().splitlines() if found else []:
+        for line in (found.content or b"").decode(errors="replace").splitlines() if found else ():
             name, _, value = line.partition("=")
             if name.strip() == "Bridge":
                 return value.strip()
     return None
 
 
-def astray(device: str, step: Step, scope: Scope) -> Optional[str]:
+def astray(step: Step, scope: Scope) -> Optional[str]:
     """Why a device is not in its bridge; None if it is, or needs none."""
-    bridge = None if scope.machine else _bridge(step, scope)
+    device, bridge = step.activation["device"], None if scope.machine else _bridge(step, scope)
     return None if bridge is None or master(device) == bridge else f"the device {device} is not a port of {bridge}"
 
 
-def reload(batch: Batch) -> None:
-    """Reload networkd once per batch, after the devices that are to be made anew are gone."""
-    if not batch.once("networkd reloaded"):
-        return
-    again: list[str] = batch.shared.get("networkd again", [])
-    orphans = [port for device in again for port in ports(device) if port not in again]
-    for device in again:
-        batch.scope.attempt(["ip", "link", "delete", "dev", device])
-    batch.scope.run(["networkctl", "reload"])
-    if orphans:
-        # A port whose bridge vanished is not put into the new one by itself.
-        batch.scope.run(["networkctl", "reconfigure", *orphans])
+def _planned(batch: Batch) -> Reload:
+    reload: Reload = batch.shared.setdefault("networkd", Reload(batch.scope))
+    return reload
+
+
+class Reload:
+    """One reload of networkd for all that a batch changes."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.done = False
+        self.again: list[str] = []
+        """Devices to be deleted, so that networkd makes them as their changed .netdev says."""
+        self.restart = False
+        """A reload is not enough: networkd (252) keeps what it knows of files that did not change, and with it its idea
+        of a bridge that is no more; the ports of a bridge that was made anew would wait for the old one for ever."""
+
+    def run(self) -> None:
+        """Reload, the first time."""
+        if self.done:
+            return
+        self.done = True
+        for device in self.again:
+            self.scope.attempt(["ip", "link", "delete", "dev", device])
+        if self.restart:
+            self.scope.run(["systemctl", "restart", "systemd-networkd.service"])
+        else:
+            self.scope.run(["networkctl", "reload"])
 
 
 class Netdev(Activator):
@@ -72,22 +80,23 @@ class Netdev(Activator):
         return {activation["netdev"], *activation.get("network", ())}
 
     def plan(self, step: Step, batch: Batch) -> list[Work]:
-        device = step.activation["device"]
+        device, reload = step.activation["device"], _planned(batch)
         if device not in batch.scope.devices():
-            return [Work(f"create device {device}", lambda: reload(batch))]
+            # What networkd made before and somebody deleted is more than a reload can mend.
+            reload.restart |= batch.new.get(step.activation["netdev"]) is None
+            return [Work(f"create device {device}", reload.run)]
         if batch.touched([step.activation["netdev"]]):
             # networkd does not apply a changed .netdev to a device that exists.
-            batch.shared.setdefault("networkd again", []).append(device)
-            return [Work(f"make device {device} anew", lambda: reload(batch))]
-        if batch.touched(step.files) and batch.once("networkd reload planned"):
-            return [Work("reload systemd-networkd", lambda: reload(batch))]
-        return []
+            reload.restart = True
+            reload.again.append(device)
+            return [Work(f"make device {device} anew", reload.run)]
+        return reconfigure(step, batch)
 
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
         if device not in scope.devices():
             return f"the device {device} does not exist{scope.suffix}"
-        return astray(device, step, scope)
+        return astray(step, scope)
 
     def patience(self) -> float:
         return 10.0
@@ -105,7 +114,7 @@ class Netdev(Activator):
         return [Work(f"delete device {device}", lambda: _delete(device, batch.scope))]
 
     def removed(self, step: Step, batch: Batch) -> list[Work]:
-        return reload_after_removal(batch)
+        return forget(batch)
 
 
 def _delete(device: str, scope: Scope) -> None:
@@ -114,11 +123,21 @@ def _delete(device: str, scope: Scope) -> None:
         scope.run(["ip", "link", "delete", "dev", device])
 
 
-def reload_after_removal(batch: Batch) -> list[Work]:
-    """One reload for all files of a batch that went."""
+def reconfigure(step: Step, batch: Batch) -> list[Work]:
+    """Let networkd apply changed .network files, or put a device back where it belongs."""
+    stray = step.full and step.activation["device"] in batch.scope.devices() and astray(step, batch.scope) is not None
+    if not stray and not batch.touched(step.files):
+        return []
+    reload = _planned(batch)
+    reload.restart |= stray
+    return [Work(f"reload systemd-networkd{batch.scope.suffix}", reload.run)] if batch.once("networkd reload") else []
+
+
+def forget(batch: Batch) -> list[Work]:
+    """Let networkd forget the files of a batch that are gone."""
     if not batch.once("networkd forgets"):
         return []
-    return [Work("reload systemd-networkd", lambda: reload(batch))]
+    return [Work(f"reload systemd-networkd{batch.scope.suffix}", Reload(batch.scope).run)]
 
 
 class Network(Activator):
@@ -131,13 +150,11 @@ class Network(Activator):
         return {path for path in activation.get("files", owned) if path.startswith(f"{DIRECTORY}/")}
 
     def plan(self, step: Step, batch: Batch) -> list[Work]:
-        if (step.full or batch.touched(step.files)) and batch.once("networkd reload planned"):
-            return [Work("reload systemd-networkd", lambda: reload(batch))]
-        return []
+        return reconfigure(step, batch)
 
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
-        return astray(device, step, scope) if device in scope.devices() else None
+        return astray(step, scope) if device in scope.devices() else None
 
     def patience(self) -> float:
         return 10.0
@@ -149,7 +166,7 @@ class Network(Activator):
         return []
 
     def removed(self, step: Step, batch: Batch) -> list[Work]:
-        return reload_after_removal(batch)
+        return forget(batch)
 
 
 def _release(device: str, scope: Scope) -> None:
