@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -57,6 +59,7 @@ def _round_robin(cloud: Cloud, balancer: str, virtual_ip: str) -> str:
     wanted = next(one for one in cloud.vpc(FIRST)["load_balancers"] if one["name"] == balancer)
     (listener,) = wanted["listeners"]
     address = cloud.public(FIRST, virtual_ip, "virtual_ip")
+    _await_backends(cloud, address, listener)
     answers = [cloud.ask("wan", [tcp(address, listener["port"])])[0] for _backend in listener["backends"]]
     expect(
         f"who answered {len(answers)} connections to {address}:{listener['port']}",
@@ -65,6 +68,17 @@ def _round_robin(cloud: Cloud, balancer: str, virtual_ip: str) -> str:
     )
     order = ", ".join(who(answer).split()[0] for answer in answers)
     return f"{len(answers)} connections to {address}:{listener['port']} reached {order}"
+
+
+def _await_backends(cloud: Cloud, address: str, listener: dict[str, Any]) -> None:
+    """Wait until each backend has answered: one that started after its balancer is used after some health checks."""
+    health = {"interval": 5, "timeout": 2, "rise": 2} | listener.get("health_check", {})
+    deadline = time.monotonic() + (health["interval"] + health["timeout"]) * (health["rise"] + 1)
+    missing = set(listener["backends"])
+    while missing:
+        missing.discard(who(cloud.ask("wan", [tcp(address, listener["port"])])[0]).split()[0])
+        if missing and time.monotonic() > deadline:
+            raise CheckFailedError(f"{address}:{listener['port']} never used {', '.join(sorted(missing))}")
 
 
 def shared_address(cloud: Cloud) -> str:
