@@ -115,7 +115,7 @@ def mac_from_name(name: str, salt: int = 0) -> str:
 
 def default_gateway(cidr: IPv4Network) -> IPv4Address:
     """The first host address of a subnet, where the gateway lies unless the intent says otherwise."""
-    return cidr.network_address + 1
+    return IPv4Address(host_span(cidr).first)
 
 
 def host_span(cidr: IPv4Network) -> Span:

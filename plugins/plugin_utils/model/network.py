@@ -78,7 +78,8 @@ class Network(Node):
     dhcp_options: DhcpOptions = Field(default_factory=dict, description="Further DHCP options: code and value.")
     mtu: Mtu | None = Field(default=None, description="MTU of the guests; default what the pool's underlay leaves.")
     snat: SnatChoice = Field(
-        default=Snat(), description="Whether packets to the public side leave with a public address, and with which."
+        default=Snat(),
+        description="Whether packets leave with a public address; `{virtual_ip: name}`: with that one.",
     )
     shared_segment_with: Reference | None = Field(
         default=None, description="Network of the same tenant whose segment (one broadcast domain) to share."

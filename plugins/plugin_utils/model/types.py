@@ -221,6 +221,10 @@ Vni = Annotated[int, Strict(), Field(ge=1, le=16777214)]
 VlanId = Annotated[int, Strict(), Field(ge=1, le=4094)]
 DhcpOptionCode = Annotated[int, BeforeValidator(_option_code)]
 DhcpOptionValue = Annotated[
-    str, Strict(), StringConstraints(min_length=1, max_length=255), BeforeValidator(_option_value)
+    str,
+    Strict(),
+    StringConstraints(min_length=1, max_length=255),
+    BeforeValidator(_option_value),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
 ]
 DhcpOptions = Annotated[dict[DhcpOptionCode, DhcpOptionValue], BeforeValidator(_options)]

@@ -33,10 +33,20 @@ def test_by_name(intent: Intent) -> None:
 
 
 def test_nothing_is_found_by_wrong_names(intent: Intent) -> None:
-    assert intent.tenant("x") is intent.provider_network("x") is intent.pool("x") is intent.image("x") is None
-    assert intent.offering("x") is intent.vpc("admin1", "vpc-1") is intent.host("x") is None
-    assert intent.network("admin1", "vpc-1-1") is intent.network("admin", "vpc-2/vpc-1-1") is None
-    assert intent.instance("admin1", "vpc-ins1") is intent.attachment("admin", "x") is None
+    found = (
+        intent.tenant("x"),
+        intent.provider_network("x"),
+        intent.pool("x"),
+        intent.image("x"),
+        intent.offering("x"),
+        intent.host("x"),
+        intent.vpc("admin1", "vpc-1"),
+        intent.network("admin1", "vpc-1-1"),
+        intent.network("admin", "vpc-2/vpc-1-1"),
+        intent.instance("admin1", "vpc-ins1"),
+        intent.attachment("admin", "x"),
+    )
+    assert set(found) == {None}
 
 
 def test_networks(intent: Intent) -> None:

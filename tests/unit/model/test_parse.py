@@ -96,7 +96,7 @@ def test_objects_know_their_place_and_do_not_compare_it(intent: Intent) -> None:
 
 def test_objects_are_frozen(intent: Intent) -> None:
     with pytest.raises(ValidationError):
-        intent.vpcs[0].name = "other"
+        intent.vpcs[0].name = "other"  # type: ignore[misc]
 
 
 def test_default_nic() -> None:
@@ -152,8 +152,8 @@ def test_keys_that_cannot_be_keys() -> None:
 
 def test_variables_of_others_are_ignored() -> None:
     variables, hosts = walkthrough()
-    variables |= {"ansible_host": "x", "weftish": 1, 5: 1, "weft_plan_file": "p"}
-    assert parse(variables, hosts).fabric.name == "shanghai"
+    others: dict[Any, Any] = {"ansible_host": "x", "weftish": 1, 5: 1, "weft_plan_file": "p"}
+    assert parse(variables | others, hosts).fabric.name == "shanghai"
 
 
 def test_an_empty_fabric_is_enough() -> None:
