@@ -56,15 +56,10 @@ def compare_files(change: Change, scope: Scope) -> None:
     item, entry = change.item, change.entry
     owned = entry.paths() if entry is not None else set()
     for spec in item.files:
-        if spec.path not in owned:
-            # Never compared: in check mode the root of a machine may not be there yet to compare with.
-            change.found[spec.path] = scope.tree.look(spec.path) if scope.ready else None
-            change.files.append(spec)
-        elif scope.ready:
-            found = change.found[spec.path] = scope.tree.look(spec.path)
-            if not matches(spec, found):
-                change.files.append(spec)
-        elif entry is not None and any(version.files.get(spec.path) != spec.state for version in entry.versions()):
+        # A root that is not mounted yet is taken for empty. A new file is written even if it is there with that content:
+        # in check mode there may be nothing yet to compare with.
+        found = change.found[spec.path] = scope.tree.look(spec.path) if scope.ready else None
+        if spec.path not in owned or not matches(spec, found):
             change.files.append(spec)
     wanted = {spec.path for spec in item.files}
     change.gone = sorted(owned - wanted)

@@ -8,30 +8,33 @@ import errno
 import json
 import os
 import socket
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.netns import open_socket
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.netlink import (
+    NLM_ACK,
+    NLM_DUMP,
+    NLMSG_ERROR,
+    attributes,
+    error_number,
+    messages,
+    open_netfilter,
+    send,
+)
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 from ansible_collections.weft.vpc.plugins.module_utils.flows import Flow, Translated, Translation, ends
 
 TRANSLATION = "/etc/weft/translation.json"
 
-# linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nfnetlink_conntrack.h
-NETLINK_NETFILTER = 12
-NLM_REQUEST, NLM_ACK, NLM_DUMP = 0x1, 0x4, 0x300
-NLMSG_ERROR, NLMSG_DONE = 2, 3
+# linux/netfilter/nfnetlink_conntrack.h
 CT_GET, CT_DELETE = 0x101, 0x102
 CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ID, CTA_ZONE = 1, 2, 12, 18
 TUPLE_IP, TUPLE_PROTO = 1, 2
 IP_V4_SOURCE, IP_V4_DESTINATION = 1, 2
 PROTO_NUMBER, PROTO_SOURCE, PROTO_DESTINATION = 1, 2, 3
 
-_HEADER = struct.Struct("=IHHII")
-_FAMILY = struct.pack("=BBH", socket.AF_INET, 0, 0)
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 
 
@@ -44,22 +47,10 @@ class Tracked:
     identity: bytes
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Type, value and whole form of each netlink attribute."""
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            return
-        padded = (length + 3) & ~3
-        yield kind & 0x3FFF, data[at + 4 : at + length], data[at : at + padded]
-        at += padded
-
-
 def _tuple(data: bytes) -> Flow:
-    parts = {kind: value for kind, value, _ in _attributes(data)}
-    addresses = {kind: value for kind, value, _ in _attributes(parts.get(TUPLE_IP, b""))}
-    protocol = {kind: value for kind, value, _ in _attributes(parts.get(TUPLE_PROTO, b""))}
+    parts = {kind: value for kind, value, _ in attributes(data)}
+    addresses = {kind: value for kind, value, _ in attributes(parts.get(TUPLE_IP, b""))}
+    protocol = {kind: value for kind, value, _ in attributes(parts.get(TUPLE_PROTO, b""))}
     number = protocol[PROTO_NUMBER][0]
     return Flow(
         _PROTOCOLS.get(number, str(number)),
@@ -73,7 +64,7 @@ def _tuple(data: bytes) -> Flow:
 def parse_entry(data: bytes) -> Tracked:
     """An entry from the attributes of a conntrack message."""
     values, identity = {}, b""
-    for kind, value, whole in _attributes(data):
+    for kind, value, whole in attributes(data):
         values[kind] = value
         if kind in (CTA_TUPLE_ORIG, CTA_ID, CTA_ZONE):
             identity += whole
@@ -87,55 +78,27 @@ def parse_entry(data: bytes) -> Tracked:
     return Tracked(flow, actual, identity)
 
 
-def _messages(link: socket.socket) -> Iterator[tuple[int, bytes]]:
-    """Type and payload of each message until the kernel says that it is done."""
-    while True:
-        data = link.recv(1 << 20)
-        at = 0
-        while at + 16 <= len(data):
-            length, kind, *_ = _HEADER.unpack_from(data, at)
-            if kind == NLMSG_DONE:
-                return
-            yield kind, data[at + 16 : at + length]
-            if kind == NLMSG_ERROR:
-                return
-            at += (length + 3) & ~3
-
-
-def _send(link: socket.socket, kind: int, flags: int, attributes: bytes = b"") -> None:
-    body = _FAMILY + attributes
-    link.send(_HEADER.pack(16 + len(body), kind, NLM_REQUEST | flags, 1, 0) + body)
-
-
-def _error(payload: bytes) -> int:
-    number: int = -struct.unpack_from("=i", payload)[0]
-    return number
-
-
 def entries(link: socket.socket) -> Iterator[Tracked]:
     """All IPv4 connections tracked in the socket's network namespace."""
-    _send(link, CT_GET, NLM_DUMP)
-    for kind, payload in _messages(link):
+    send(link, CT_GET, NLM_DUMP)
+    for kind, payload in messages(link):
         if kind == NLMSG_ERROR:
-            raise DeployError(f"The tracked connections cannot be listed: {os.strerror(_error(payload))}.")
+            raise DeployError(f"The tracked connections cannot be listed: {os.strerror(error_number(payload))}.")
         yield parse_entry(payload[4:])
 
 
 def delete(link: socket.socket, entry: Tracked) -> None:
     """End one connection; one that ended by itself is no error."""
-    _send(link, CT_DELETE, NLM_ACK, entry.identity)
-    for _, payload in _messages(link):
-        number = _error(payload)
+    send(link, CT_DELETE, NLM_ACK, entry.identity)
+    for _, payload in messages(link):
+        number = error_number(payload)
         if number not in (0, errno.ENOENT):
             raise DeployError(f"The connection {entry.flow} cannot be ended: {os.strerror(number)}.")
 
 
 def clean(scope: Scope, old: Translation, new: Translation) -> int:
     """End the scope's connections that are translated otherwise now; returns how many."""
-    leader = scope.leader if scope.machine else None
-    with open_socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER, leader) as link:
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        link.bind((0, 0))
+    with open_netfilter(scope.leader if scope.machine else None) as link:
         gone = [entry for entry in entries(link) if ends(entry.flow, entry.actual, old, new)]
         for entry in gone:
             delete(link, entry)

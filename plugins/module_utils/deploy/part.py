@@ -44,6 +44,9 @@ class Host:
             if not self.simulate:
                 work.run()
                 faultpoint("activate")
+        # A unit may have restarted a machine: what is known of its processes is out of date.
+        for scope in self.scopes.values():
+            scope.forget()
 
     def save(self) -> None:
         """Write the manifest."""

@@ -11,6 +11,7 @@ from typing import Optional
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.netlink import tables
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 DIRECTORY = "/etc/weft/nftables.d"
@@ -154,8 +155,8 @@ class Nftables(Activator):
         wanted = {family for each in found if each is not None for family in families((each.content or b"").decode())}
         if not wanted:
             return None
-        there = set(scope.attempt(["nft", "list", "tables"]).out.splitlines())
-        missing = sorted(family for family in wanted if f"table {family} weft" not in there)
+        there = tables(scope.leader if scope.machine else None)
+        missing = sorted(family for family in wanted if f"{family} weft" not in there)
         return f"the nftables table {missing[0]} weft does not exist{scope.suffix}" if missing else None
 
 
