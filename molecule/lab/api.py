@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import host, image, instances, machine, mirror, netns, topology
+from lab import host, image, instances, machine, mirror, netns, router_images, topology
 from lab.errors import LabError
 from lab.paths import ROOT, Paths
 from lab.shell import locked, run, say, step
@@ -153,8 +153,14 @@ class Lab:
                 list(pool.map(lambda name: machine.stop(self.paths, name), names))
             for name in names:
                 machine.clear(self.paths, name)
+            self._keep_router_images()
             netns.delete(self.paths)
             machine.erase(self.paths.state)
+
+    def _keep_router_images(self) -> None:
+        if self.paths.topology.exists():
+            for node in self.topology.with_role("router"):
+                router_images.harvest(self.paths.node(node.name) / "weft" / "images", self.topology.suite)
 
     def reboot(self, name: str, hard: bool = False) -> float:
         """Restart a node, keeping its disk; returns the seconds until it was up again."""

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab import netns, units
+from lab import netns, router_images, units
 from lab.errors import LabError
 from lab.paths import CACHE, PACKAGE, Paths
 from lab.shell import quietly, run
@@ -36,10 +36,8 @@ def prepare(paths: Paths, topology: Topology, node: Node, image: Path, fresh_ima
     home = paths.node(node.name)
     for part in ("upper", "work", "root", *PLAIN):
         (home / part).mkdir(parents=True, exist_ok=True)
-    images = home / "images" if fresh_images else CACHE / "router-images" / topology.suite
-    images.mkdir(parents=True, exist_ok=True)
-    (home / "weft" / "images").mkdir(exist_ok=True)
-    (home / "images.path").write_text(str(images))
+    if node.role == "router" and not fresh_images:
+        router_images.seed(home / "weft" / "images", topology.suite)
     root = home / "root"
     if not os.path.ismount(root):
         options = f"lowerdir={image},upperdir={home / 'upper'},workdir={home / 'work'}"
@@ -52,8 +50,6 @@ def command(paths: Paths, node: Node) -> list[str]:
     """The whole nspawn call of a node."""
     home = paths.node(node.name)
     binds = [f"--bind={home / part}:{target}" for part, target in PLAIN.items()]
-    if node.role == "router":
-        binds.append(f"--bind={(home / 'images.path').read_text()}:/var/lib/weft/images")
     mirror = CACHE / "mirror"
     mirror.mkdir(parents=True, exist_ok=True)
     binds += [f"--bind-ro={mirror}:/var/lib/lab/mirror", f"--bind-ro={PACKAGE / 'guest'}:/usr/local/lib/lab"]

@@ -8,11 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import preflight
 from ansible_collections.weft.vpc.plugins.plugin_utils.compare import guard, pending
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render
 
@@ -26,7 +28,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(
             {
                 "plan_file": {"type": "path", "required": True},
@@ -37,9 +39,10 @@ class ActionModule(ActionBase):
         )
         host = str((task_vars or {})["inventory_hostname"])
         try:
+            require()
             slice_ = store.load_slice(Path(arguments["plan_file"]), host)
-        except store.PlanError as error:
-            return {**result, "failed": True, "msg": str(error)}
+        except (DependencyError, store.PlanError) as error:
+            raise AnsibleActionFail(str(error)) from None
         if slice_ is None:
             return {**result, "changed": False, "pending": {}}
         survey = json.loads(json.dumps(arguments["survey"], default=str))
@@ -51,7 +54,7 @@ class ActionModule(ActionBase):
         count = pending(render(slice_), survey["manifest"])
         too_much = guard(count, survey["manifest"], arguments["max_removal_percent"])
         if errors or too_much:
-            return {**result, "failed": True, "msg": "\n".join([*errors, *([too_much] if too_much else [])])}
+            raise AnsibleActionFail("\n".join([*errors, *([too_much] if too_much else [])]))
         if not any(count.values()) and not self._task.check_mode:
             store.record_applied(Path(arguments["state_dir"]) / ".weft" / "applied", host, slice_)
         return {**result, "changed": False, "pending": count}

@@ -7,8 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render, scopes
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, declarations
@@ -29,7 +31,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(
             {
                 "plan_file": {"type": "path", "required": True},
@@ -43,9 +45,10 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         host = str(variables["inventory_hostname"])
         try:
+            require()
             slice_ = store.load_slice(Path(arguments["plan_file"]), host)
-        except store.PlanError as error:
-            return {**result, "failed": True, "msg": str(error)}
+        except (DependencyError, store.PlanError) as error:
+            raise AnsibleActionFail(str(error)) from None
         if slice_ is None:
             return {**result, "changed": False, "pending": {}}
         for phase in [arguments["phase"]] if arguments["phase"] else _phases(arguments["roles"]):

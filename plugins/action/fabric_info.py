@@ -7,10 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import info
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerError, LedgerFile
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
 
 
@@ -21,7 +23,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(
             {
                 "state_dir": {"type": "path", "required": True},
@@ -31,13 +33,14 @@ class ActionModule(ActionBase):
         )
         state, value = Path(arguments["state_dir"]), arguments["value"]
         try:
+            require()
             ledger = LedgerFile(state / "weft-ledger.json").read()
             if arguments["plan_file"]:
                 slices = store.load(Path(arguments["plan_file"])).hosts
             else:
                 slices = store.load_applied(state / ".weft" / "applied")
-        except (LedgerError, store.PlanError) as error:
-            return {**result, "failed": True, "msg": str(error)}
+        except (DependencyError, LedgerError, store.PlanError) as error:
+            raise AnsibleActionFail(str(error)) from None
         return {
             **result,
             "changed": False,

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerError, LedgerFile, Link, describe_changes
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError, in_order
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, store
 from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, emptied, make, moved_on
@@ -30,7 +32,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(
             {
                 "state_dir": {"type": "path", "required": True},
@@ -42,13 +44,12 @@ class ActionModule(ActionBase):
         )
         self._variables = task_vars or {}
         try:
+            require()
             result.update(self._plan(arguments))
         except IntentError as error:
-            result.update(failed=True, msg=_sentences(error.findings))
-        except LedgerError as error:
-            result.update(failed=True, msg=str(error))
-        except store.PlanError as error:
-            result.update(failed=True, msg=str(error))
+            raise AnsibleActionFail(_sentences(error.findings)) from None
+        except (DependencyError, LedgerError, store.PlanError) as error:
+            raise AnsibleActionFail(str(error)) from None
         return result
 
     def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:

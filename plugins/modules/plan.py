@@ -10,11 +10,11 @@ short_description: Plan a fabric from the inventory's intent
 version_added: 0.1.0
 author: The weft.vpc contributors (@weft-vpc)
 description:
-  - Takes the C(weft_*) variables of the inventory once, checks them, gives every object its stable numbers and addresses
-    from the ledger, and writes a plan file with one slice per host.
+  - Takes the C(weft_*) variables of the inventory once, checks them, gives every object its stable numbers and
+    addresses from the ledger, and writes a plan file with one slice per host.
   - All errors of the intent are reported together, each with its place in the inventory. No host is touched.
-  - Use it with C(run_once), after M(weft.vpc.survey) has been registered as C(_weft_survey) on the hosts; a host that was
-    not surveyed in this run is planned with the addresses the ledger remembers of it.
+  - Use it with C(run_once), after M(weft.vpc.survey) has been registered as C(_weft_survey) on the hosts; a host that
+    was not surveyed in this run is planned with the addresses the ledger remembers of it.
 options:
   state_dir:
     description: Directory of the ledger (C(weft-ledger.json)) and of the record of what was applied (C(.weft/applied)).

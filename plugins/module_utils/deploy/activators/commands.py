@@ -22,7 +22,8 @@ class Command(Activator):
     """A command that makes something: run while the path that it ``creates`` is not there."""
 
     kind = "command"
-    identity = ("run",)
+    # What it makes, not how: another command for the same thing must not have the thing removed under its users.
+    identity = ("creates",)
 
     def plan(self, step: Step, batch: Batch) -> list[Work]:
         creates, command = step.activation.get("creates"), step.activation["run"]

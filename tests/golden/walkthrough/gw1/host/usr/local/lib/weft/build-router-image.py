@@ -1,5 +1,4 @@
-#!/usr/bin/python3
-"""Build a router image: build-router-image RECIPE.json
+"""Build a router image: python3 build-router-image.py RECIPE.json
 
 Written by weft.vpc. The image appears complete or not at all; its files belong to the user namespace that router
 machines run in, so that an overlay of it needs no copying.

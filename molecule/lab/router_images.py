@@ -1,0 +1,38 @@
+"""Router images that earlier labs built: handed to a new lab's router nodes, taken from one that ends.
+
+Images are trees of hard links: a node has its own, so that removing it there takes nothing from another lab, and handing
+one over costs no copying. Their files are an overlay's lower layer and are never written to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.paths import CACHE
+from lab.shell import run
+
+
+def cache(suite: str) -> Path:
+    """Where images built on nodes of a Debian release are kept."""
+    return CACHE / "router-images" / suite
+
+
+def seed(images: Path, suite: str) -> None:
+    """Give a node the images that earlier labs built."""
+    _link_missing(cache(suite), images)
+
+
+def harvest(images: Path, suite: str) -> None:
+    """Keep what a node has built for later labs."""
+    _link_missing(images, cache(suite))
+
+
+def _link_missing(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for image in sorted(source.iterdir()) if source.is_dir() else []:
+        finished = image.is_dir() and image.suffix != ".partial"
+        if finished and not (target / image.name).exists():
+            partial = target / f"{image.name}.partial"
+            run(["rm", "-rf", str(partial)])
+            run(["cp", "-al", str(image), str(partial)])
+            partial.rename(target / image.name)
