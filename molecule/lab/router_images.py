@@ -1,6 +1,6 @@
 """Router images that earlier labs built: handed to a new lab's router nodes, taken from one that ends.
 
-Images are trees of hard links: a node has its own, so that removing it there takes nothing from another lab, and handing
+Images are trees of hard links: a node has its own, so that removing it takes nothing from another lab, and handing
 one over costs no copying. Their files are an overlay's lower layer and are never written to.
 """
 
