@@ -13,6 +13,7 @@ from pathlib import Path
 from lab import instances, machine, netns
 from lab.api import Lab
 from lab.errors import LabError
+from lab.qemu import guest as qemu
 from lab.shell import say
 
 
@@ -40,12 +41,26 @@ def parser() -> argparse.ArgumentParser:
     reboot = sub.add_parser("reboot", help="restart a node and wait until it is up")
     reboot.add_argument("name", metavar="NODE")
     reboot.add_argument("--hard", action="store_true", help="cut its power instead of asking")
+    vm = sub.add_parser("guest", help="the virtual machine with Debian's stock kernel (LAB_KERNEL=debian)")
+    act = vm.add_subparsers(dest="what", required=True)
+    act.add_parser("up", help="boot it, and bring its copy of this checkout up to date")
+    act.add_parser("down", help="switch it off; what is in it is gone")
+    act.add_parser("status", help="print how it is")
+    again = act.add_parser("reboot", help="reboot it with all its labs, and wait until their nodes are up")
+    again.add_argument("--hard", action="store_true", help="cut its power instead of asking")
+    inside = act.add_parser("exec", help="run a command, or a shell, in its copy of this checkout")
+    inside.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
     return main
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(arguments)
     try:
+        if options.command == "guest":
+            return guest(options)
+        if qemu.wanted():
+            return forward(options, arguments)
         return dispatch(Lab(options.lab), options)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -72,6 +87,36 @@ def dispatch(lab: Lab, options: argparse.Namespace) -> int:
             guests(lab, options)
         case "reboot":
             say(f"{options.name} is up again after {lab.reboot(options.name, options.hard):.1f} s")
+    return 0
+
+
+def guest(options: argparse.Namespace) -> int:
+    vm = qemu.Guest()
+    match options.what:
+        case "up":
+            vm.up()
+        case "down":
+            vm.down()
+        case "status":
+            print(vm.status())
+        case "reboot":
+            say(f"the guest and its labs are up again after {vm.reboot(options.hard):.1f} s")
+        case "exec":
+            vm.up()
+            vm.become(without_dashes(options.argv) or ["/bin/bash"])
+    return 0
+
+
+def forward(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Run this very command in the guest."""
+    vm = qemu.Guest()
+    vm.up()
+    if options.command == "instances" and options.what == "apply" and options.file != "-":
+        # The file is on this computer.
+        arguments = ["-" if word == options.file else word for word in arguments]
+        with open(options.file) as wanted:
+            os.dup2(wanted.fileno(), sys.stdin.fileno())
+    vm.become(["bin/lab", *arguments])
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.errors import LabError
@@ -31,16 +32,21 @@ def prepare() -> None:
     """Install what is missing and raise the kernel's limits. Idempotent and quick when nothing is missing."""
     if os.geteuid() != 0:
         raise LabError("The lab starts machines, so it must run as root: use 'sudo bin/lab ...'.")
-    missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
+    install(TOOLS)
+    for name, least in SYSCTLS.items():
+        path = Path("/proc/sys") / name
+        if path.exists() and int(path.read_text()) < least:
+            path.write_text(str(least))
+
+
+def install(tools: Mapping[str, str]) -> None:
+    """Install the packages of those programs that are not here."""
+    missing = sorted({package for tool, package in tools.items() if not shutil.which(tool)})
     if missing:
         with step(f"install {' '.join(missing)} on this computer"):
             env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
             run(["apt-get", "-qq", "update"], env=env)
             run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing], env=env)
-    for name, least in SYSCTLS.items():
-        path = Path("/proc/sys") / name
-        if path.exists() and int(path.read_text()) < least:
-            path.write_text(str(least))
 
 
 def mirrors() -> tuple[str, str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.host import sources
@@ -96,13 +97,14 @@ def _build(image: str, suite: str, tree: Path) -> None:
     os.rename(building, tree)
 
 
-def bootstrap(suite: str, wanted: list[str], tree: Path) -> None:
+def bootstrap(suite: str, wanted: list[str], tree: Path, extra: Sequence[str] = ()) -> None:
+    """Make a root tree with these packages; `extra` are further options of mmdebstrap."""
     # Without docs the trees halve in size; fsync in a tree that is thrown away on failure is lost time.
     excludes = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*"]
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in excludes] + ["--dpkgopt=force-unsafe-io"]
     options += ["--aptopt=Acquire::Languages none", "--aptopt=APT::Install-Recommends false"]
     run(
-        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", *options,
+        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", *options, *extra,
          f"--include={','.join(wanted)}", suite, str(tree), "-"],
         stdin="\n".join(sources(suite)) + "\n",
     )  # fmt: skip

@@ -1,0 +1,107 @@
+"""The guest's two disks, kept by the hash of what is on them: its system, and what the lab's cache holds.
+
+A running guest writes to layers over them, so the disks themselves stay as they were built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import image, mirror
+from lab.paths import CACHE
+from lab.qemu import initramfs, tree
+from lab.qemu.places import HOME
+from lab.shell import run, step
+
+# Sparse: only what is written takes room. The system's has the nodes' trees and routers on it, the other one the
+# router images that are built in the guest.
+SYSTEM_SIZE = "24G"
+CACHE_SIZE = "12G"
+
+
+@dataclass(frozen=True)
+class Disks:
+    """What a guest boots from."""
+
+    kernel: Path
+    initramfs: Path
+    system: Path
+    cache: Path
+
+    @property
+    def layers(self) -> tuple[Path, Path]:
+        return HOME / "system.qcow2", HOME / "cache.qcow2"
+
+
+def ensure(suite: str) -> Disks:
+    """Build what is missing."""
+    system = _system()
+    return Disks(system / "vmlinuz", system / "initramfs", system / "disk", _cache(suite))
+
+
+def _system() -> Path:
+    place = HOME / f"system-{tree.recipe_hash()}"
+    if not place.exists():
+        _forget(HOME.glob("system-*"))
+        building = HOME / "building"
+        _forget([building])
+        root = building / "tree"
+        building.mkdir(parents=True)
+        tree.build(root)
+        with step("write the guest's system disk"):
+            (building / "initramfs").write_bytes(initramfs.build(root, CACHE))
+            shutil.copy((root / "boot/vmlinuz").resolve(), building / "vmlinuz")
+            _write(root, building / "disk", SYSTEM_SIZE)
+            shutil.rmtree(root)
+        os.rename(building, place)
+    return place
+
+
+def _cache(suite: str) -> Path:
+    trees = [image.ensure(name, suite) for name in image.PACKAGES]
+    mirror.ensure(suite)
+    routers = sorted(path for path in (CACHE / "router-images" / suite).glob("*") if _complete(path))
+    parts = [*trees, CACHE / "mirror/pool" / suite, CACHE / "mirror/dists" / suite, *routers]
+    names = [str(part.relative_to(CACHE)) for part in parts]
+    recipe = "\n".join([*names, (CACHE / "mirror/dists" / suite / "recipe").read_text()])
+    disk = HOME / f"cache-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    if not disk.exists():
+        _forget(HOME.glob("cache-*"))
+        with step("write the guest's copy of the lab's cache"):
+            staging = HOME / "staging"
+            _forget([staging])
+            for part, name in zip(parts, names, strict=True):
+                (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                # Links to the same files: mke2fs copies them anyway.
+                run(["cp", "--archive", "--link", str(part), str(staging / name)])
+            _write(staging, disk.with_suffix(".building"), CACHE_SIZE)
+            shutil.rmtree(staging)
+            os.rename(disk.with_suffix(".building"), disk)
+    return disk
+
+
+def _complete(path: Path) -> bool:
+    """Whether this is a router image, and not one that is being built just now."""
+    return path.is_dir() and (path / "usr").is_dir() and "." not in path.name
+
+
+def _forget(paths: object) -> None:
+    for path in paths:  # type: ignore[attr-defined]
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _write(directory: Path, disk: Path, size: str) -> None:
+    disk.unlink(missing_ok=True)
+    options = ["-q", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"]
+    run(["mke2fs", *options, "-d", str(directory), str(disk), size])
+
+
+def layer(disks: Disks) -> None:
+    """Put empty layers over both disks; what an earlier guest wrote is gone."""
+    for disk, over in zip((disks.system, disks.cache), disks.layers, strict=True):
+        over.unlink(missing_ok=True)
+        run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk), str(over)])

@@ -1,0 +1,116 @@
+"""The guest as the command line and the tests see it: one per checkout, with any number of labs in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lab import host
+from lab.errors import LabError
+from lab.paths import ROOT
+from lab.qemu import disks, remote, tree, vm
+from lab.qemu.places import HOME, KEY, LOCK, SYNCED
+from lab.shell import locked, run, say, step
+
+BOOT_TIMEOUT = 30.0  # of a computer
+# Prints the ids of the labs that are up, one a line.
+LABS = 'for file in .cache/lab/*/topology.yml; do [ -e "$file" ] && basename "$(dirname "$file")"; done; true'
+
+
+class Guest:
+    """The virtual machine with Debian's stock kernel."""
+
+    def slowness(self) -> float:
+        return vm.SLOWNESS[vm.accelerator(self._disks())]
+
+    def _disks(self) -> disks.Disks:
+        return disks.ensure(tree.SUITE)
+
+    def up(self) -> None:
+        """Boot the guest where it does not run, and bring its copy of the checkout up to date."""
+        host.prepare()
+        host.install(vm.TOOLS)
+        with locked(LOCK):
+            HOME.mkdir(parents=True, exist_ok=True)
+            if not vm.pid():
+                self._boot()
+            remote.connect()
+            remote.sync()
+
+    def _boot(self) -> None:
+        if not KEY.exists():
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "weft-guest", "-f", str(KEY)])
+        mine = self._disks()
+        kind = vm.accelerator(mine)
+        with step(f"boot the guest ({kind})"):
+            SYNCED.unlink(missing_ok=True)
+            disks.layer(mine)
+            vm.start(mine, kind)
+            remote.wait(BOOT_TIMEOUT * vm.SLOWNESS[kind])
+
+    def down(self) -> None:
+        """Pull the plug, and forget what the guest wrote; its disks stay for the next time."""
+        with locked(LOCK):
+            remote.disconnect()
+            vm.stop(0)
+            for over in HOME.glob("*.qcow2"):
+                over.unlink()
+            SYNCED.unlink(missing_ok=True)
+
+    def reboot(self, hard: bool = False) -> float:
+        """Reboot the whole guest and start the labs that were up; returns the seconds until their nodes were up again.
+
+        The nodes keep their disks, as after a power cut in a data centre; nothing else is done for them.
+        """
+        self.up()
+        start = time.monotonic()
+        with locked(LOCK):
+            labs = self.exec(["sh", "-c", LABS], stdout=subprocess.PIPE).stdout.split()
+            before = remote.boot_id()
+            if hard:
+                vm.command("system_reset")
+            else:
+                self.exec(["systemctl", "reboot"], stderr=subprocess.DEVNULL)
+            remote.disconnect()
+            remote.wait(2 * BOOT_TIMEOUT * self.slowness(), before)
+        say(f"the guest has booted again after {time.monotonic() - start:.1f} s")
+        for lab in labs:
+            again = ["bin/lab", "--lab", lab, "up", "--topology", f".cache/lab/{lab}/topology.yml"]
+            if self.exec(again).returncode != 0:
+                raise LabError(f"The lab '{lab}' did not come up after the reboot of the guest.")
+        return time.monotonic() - start
+
+    def exec(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command in the guest, in its copy of the checkout. A failure is in `returncode`."""
+        options = {"text": True, "check": False} | options
+        if "input" not in options:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run(self.argv(command), **options)
+
+    def argv(self, command: Sequence[str], terminal: bool = False) -> list[str]:
+        return remote.argv(command, remote.environment(self.slowness()), terminal)
+
+    def become(self, command: Sequence[str]) -> None:
+        """Let this process become a command in the guest: its streams and its exit status are then this one's."""
+        call = self.argv(command, terminal=sys.stdin.isatty() and sys.stdout.isatty())
+        sys.stdout.flush()
+        os.execvp(call[0], call)
+
+    def status(self) -> str:
+        if not vm.pid():
+            return "The guest is down."
+        kernel = self.exec(["uname", "-r"], stdout=subprocess.PIPE).stdout.strip()
+        written = vm.used() // 2**20
+        return f"The guest runs Linux {kernel} (process {vm.pid()}, {written} MiB written, checkout {ROOT})."
+
+
+def wanted() -> bool:
+    """Whether the user asked for the lab in the guest."""
+    kernel = os.environ.get("LAB_KERNEL", "host") or "host"
+    if kernel not in ("host", "debian"):
+        raise LabError(f"LAB_KERNEL is '{kernel}'; it must be 'host' or 'debian'.")
+    return kernel == "debian"

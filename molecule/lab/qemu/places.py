@@ -1,0 +1,21 @@
+"""Where the guest's things are on this computer."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from lab.paths import CACHE, ROOT
+
+# Beside the images, not beside the labs: whatever is there besides "cache" is a lab by its id.
+HOME = CACHE / "guest"
+LOCK = CACHE / "guest.lock"
+KEY = HOME / "id_ed25519"
+CONSOLE = HOME / "console.log"
+SYNCED = HOME / "synced.json"
+ACCELERATOR = HOME / "accelerator"
+# Sockets have short names (108 characters), and a clone may lie deep.
+SOCKETS = Path("/run") / f"weftlab-guest-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+MONITOR = SOCKETS / "monitor"
+SSH = SOCKETS / "ssh"
+PID = SOCKETS / "pid"

@@ -1,0 +1,141 @@
+"""The way into the guest: one SSH connection shared by all commands, and the checkout's files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+
+from lab.errors import LabError
+from lab.paths import ROOT
+from lab.qemu import vm
+from lab.qemu.places import CONSOLE, KEY, SSH, SYNCED
+from lab.shell import quietly, run
+
+OPTIONS = [
+    "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+    "-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", f"ControlPath={SSH}", "-i", str(KEY), "-F", "none",
+]  # fmt: skip
+TARGET = "root@127.0.0.1"
+# Of this computer's environment the guest gets what the user says to the lab and the demo, and how the terminal is.
+PASSED_ON = ("WEFT_", "LAB_", "ANSIBLE_VERBOSITY", "NO_COLOR", "COLUMNS", "LINES", "CI", "PYTEST_", "HYPOTHESIS_")
+
+
+def ssh(*words: str) -> list[str]:
+    return [*vm.inside(), "ssh", *OPTIONS, *words]
+
+
+def connect() -> None:
+    """Open the shared connection, unless it is open."""
+    if quietly(ssh("-O", "check", TARGET)):
+        return
+    SSH.unlink(missing_ok=True)
+    # A master of its own, with no stream of ours: one that a command left behind would keep its output open.
+    subprocess.run(
+        ssh("-M", "-N", "-f", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=10", TARGET),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+
+
+def disconnect() -> None:
+    if vm.pid():
+        quietly(ssh("-O", "exit", TARGET))
+    SSH.unlink(missing_ok=True)
+
+
+def boot_id() -> str:
+    """What names the guest's present boot; empty when it does not answer."""
+    try:
+        done = subprocess.run(
+            ssh(TARGET, "cat /proc/sys/kernel/random/boot_id"),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def wait(timeout: float, before: str = "") -> None:
+    """Wait until the guest has booted and answers; `before` is an earlier boot that does not count."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if not vm.pid():
+            raise LabError(f"The lab's guest ended while it booted; its console is in {CONSOLE}.")
+        connect()
+        if boot_id() not in ("", before):
+            return
+        disconnect()
+        time.sleep(0.5)
+    raise LabError(f"The lab's guest did not boot within {timeout:.0f} s; its console is in {CONSOLE}.")
+
+
+def environment(slowness: float) -> dict[str, str]:
+    """What a command in the guest sees."""
+    mine = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
+    for gone in ("LAB_KERNEL", "LAB_NETNS", "LAB_SSH_KEY", "WEFT_VENV"):
+        mine.pop(gone, None)
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return mine | {
+        "PATH": f"{ROOT}/.venv/bin:{path}",
+        "LANG": "C.UTF-8",
+        "TERM": os.environ.get("TERM", "dumb"),
+        "LAB_KERNEL": "host",
+        "LAB_SLOW": f"{slowness:g}",
+        # Seconds Ansible waits for what it thinks is a dead connection, and for facts.
+        "ANSIBLE_TIMEOUT": f"{10 * slowness:.0f}",
+        "ANSIBLE_GATHER_TIMEOUT": f"{10 * slowness:.0f}",
+        "ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/.cache/collections",
+    }
+
+
+def argv(command: Sequence[str], env: Mapping[str, str], terminal: bool = False) -> list[str]:
+    """The call that runs a command in the guest, in the checkout."""
+    settings = [f"{name}={value}" for name, value in env.items()]
+    words = f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(['env', *settings, *command])}"
+    return ssh(*(["-t"] if terminal else []), TARGET, words)
+
+
+# -- the checkout's files ----------------------------------------------------------------------------------------------
+
+
+def tracked() -> dict[str, list[int]]:
+    """The files of the checkout, those not yet committed too: path -> what tells whether one has changed."""
+    names = run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0")
+    found = {}
+    for name in names:
+        path = ROOT / name
+        if name and (path.is_symlink() or path.is_file()):
+            status = path.lstat()
+            found[name] = [status.st_mtime_ns, status.st_size, status.st_mode]
+    return found
+
+
+def sync() -> None:
+    """Bring the guest's copy of the checkout up to date. Only files: the nodes hold some of its directories."""
+    have: dict[str, list[int]] = json.loads(SYNCED.read_text()) if SYNCED.exists() else {}
+    want = tracked()
+    changed = [name for name in want if have.get(name) != want[name]]
+    removed = [name for name in have if name not in want]
+    if changed:
+        _send(changed)
+    if removed:
+        names = "".join(f"{name}\0" for name in removed)
+        run(argv(["xargs", "--null", "rm", "--force", "--"], {}), stdin=names)
+    if changed or removed:
+        SYNCED.write_text(json.dumps(want))
+
+
+def _send(names: Sequence[str]) -> None:
+    receive = argv(["tar", "--extract", "--no-same-owner", "--unlink-first", "--file=-"], {})
+    with subprocess.Popen(receive, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as remote:
+        assert remote.stdin and remote.stderr
+        with remote.stdin, tarfile.open(fileobj=remote.stdin, mode="w|") as archive:
+            for name in names:
+                archive.add(ROOT / name, arcname=name, recursive=False)
+        words = remote.stderr.read().decode(errors="replace").strip()
+    if remote.returncode != 0:
+        raise LabError(f"The checkout could not be copied to the guest: {words[-500:]}")
