@@ -14,6 +14,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Change, L
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import INTENT_VARIABLES, HostFacts, Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.demands import requests
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import is_ours
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Plan, digest_of, make_plan
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
 
@@ -56,7 +57,9 @@ def make(
     """
     with store.locked():
         recorded = store.read()
-        ledger = recorded.with_hosts({name: host.links for name, host in inventory.hosts.items() if host.links})
+        ledger = recorded.with_hosts(
+            {name: _underlay(host.links) for name, host in inventory.hosts.items() if host.links}
+        )
         intent, warnings = load(variables, _hosts(inventory, ledger))
         allocation = allocate(ledger, list(requests(intent)), now, REST)
         if allocation.findings:
@@ -117,6 +120,11 @@ def moved_on(planned: Mapping[str, Any], variables: Mapping[str, Any], inventory
         for host, said in seen.items()
         if planned.get(host) != said
     ]
+
+
+def _underlay(links: Mapping[str, Link]) -> dict[str, Link]:
+    """Return the links that a host has of itself: those we make come and go with the plan."""
+    return {device: link for device, link in links.items() if not is_ours(device)}
 
 
 def _hosts(inventory: Inventory, ledger: Ledger) -> Hosts:

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import re
+
+_OURS = re.compile(r"w(br|vx|pn|vl|p)\d+")
+
 STATE = "/var/lib/weft"
 
 
@@ -50,3 +54,8 @@ def router_root(machine_name: str) -> str:
 def image_directory(name: str, version: str) -> str:
     """Return where a router image lies on a node."""
     return f"{STATE}/images/{name}-{version}"
+
+
+def is_ours(device: str) -> bool:
+    """Whether a device of a host has a name that a plan gives, so that it is no part of the underlay."""
+    return _OURS.fullmatch(device) is not None
