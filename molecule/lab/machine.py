@@ -15,10 +15,10 @@ from pathlib import Path
 from lab import netns, router_images, units
 from lab.errors import LabError
 from lab.paths import CACHE, PACKAGE, Paths
-from lab.shell import quietly, run
+from lab.shell import patient, quietly, run
 from lab.topology import Node, Topology
 
-BOOT_TIMEOUT = 60.0
+BOOT_TIMEOUT = patient(60.0)
 # What a node keeps its own machines and images on. Overlay on overlay fails, so these are plain directories.
 PLAIN = {"weft": "/var/lib/weft", "machines": "/var/lib/machines"}
 CGROUPS = Path("/sys/fs/cgroup")
@@ -206,7 +206,7 @@ def known(paths: Paths) -> list[str]:
     return sorted(names)
 
 
-def stop(paths: Paths, name: str, hard: bool = False, timeout: float = 15.0) -> None:
+def stop(paths: Paths, name: str, hard: bool = False, timeout: float = patient(15.0)) -> None:
     """Power the node off; kill what remains after the timeout."""
     pid = leader(paths, name)
     if pid and not hard:
@@ -216,7 +216,7 @@ def stop(paths: Paths, name: str, hard: bool = False, timeout: float = 15.0) -> 
     for victim in processes(paths, name):
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
-    if not _gone(paths, name, 10.0):
+    if not _gone(paths, name, patient(10.0)):
         left = ", ".join(map(str, sorted(processes(paths, name))))
         raise LabError(f"The processes of node '{name}' do not end: {left}.")
     (paths.node(name) / "leader").unlink(missing_ok=True)

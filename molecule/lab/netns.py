@@ -6,7 +6,7 @@ import time
 
 from lab.errors import LabError
 from lab.paths import Paths
-from lab.shell import quietly, run
+from lab.shell import patient, quietly, run
 from lab.topology import Node, Topology
 
 
@@ -50,14 +50,14 @@ def host_end(node: str, link: str) -> str:
 
 def attach(paths: Paths, topology: Topology, node: Node) -> None:
     """Plug the host ends of a node's cards into their bridges, as soon as nspawn has made them."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patient(10)
     for link in node.cards:
         device = host_end(node.name, link.name)
         mtu = str(topology.networks[link.network])
         command = ["ip", "link", "set", device, "master", link.network, "mtu", mtu, "up"]
         while not quietly([*inside(paths), *command]):
             if time.monotonic() > deadline:
-                raise LabError(f"The card {link.name} of node '{node.name}' did not appear within 10 s.")
+                raise LabError(f"The card {link.name} of node '{node.name}' did not appear within {patient(10):.0f} s.")
             time.sleep(0.02)
 
 

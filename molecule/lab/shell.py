@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import LabError
+
+# How many times slower than usual this computer is: an emulated one says it is ten times slower.
+SLOWNESS = float(os.environ.get("LAB_SLOW") or 1)
+
+
+def patient(seconds: float) -> float:
+    """The time to wait here for what elsewhere takes at most so long."""
+    return seconds * SLOWNESS
 
 
 def run(argv: Sequence[str], stdin: str | None = None, env: dict[str, str] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The guest's two disks, kept by the hash of what is on them: its system, and what the lab's cache holds.
+"""The guest's two disks, kept by the hash of what is on them: its system, and the lab's directory with its cache.
 
 A running guest writes to layers over them, so the disks themselves stay as they were built.
 """
@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import image, mirror
-from lab.paths import CACHE
+from lab.paths import BASE, CACHE
 from lab.qemu import initramfs, tree
 from lab.qemu.places import HOME
 from lab.shell import run, step
 
-# Sparse: only what is written takes room. The system's has the nodes' trees and routers on it, the other one the
-# router images that are built in the guest.
-SYSTEM_SIZE = "24G"
-CACHE_SIZE = "12G"
+# Sparse: only what is written takes room. The labs are on the second disk, with the cache they make hard links into.
+SYSTEM_SIZE = "8G"
+LAB_SIZE = "32G"
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,17 @@ class Disks:
     kernel: Path
     initramfs: Path
     system: Path
-    cache: Path
+    lab: Path
 
     @property
     def layers(self) -> tuple[Path, Path]:
-        return HOME / "system.qcow2", HOME / "cache.qcow2"
+        return HOME / "system.qcow2", HOME / "lab.qcow2"
 
 
 def ensure(suite: str) -> Disks:
     """Build what is missing."""
     system = _system()
-    return Disks(system / "vmlinuz", system / "initramfs", system / "disk", _cache(suite))
+    return Disks(system / "vmlinuz", system / "initramfs", system / "disk", _lab(suite))
 
 
 def _system() -> Path:
@@ -53,7 +52,7 @@ def _system() -> Path:
         building.mkdir(parents=True)
         tree.build(root)
         with step("write the guest's system disk"):
-            (building / "initramfs").write_bytes(initramfs.build(root, CACHE))
+            (building / "initramfs").write_bytes(initramfs.build(root, BASE))
             shutil.copy((root / "boot/vmlinuz").resolve(), building / "vmlinuz")
             _write(root, building / "disk", SYSTEM_SIZE)
             shutil.rmtree(root)
@@ -61,16 +60,16 @@ def _system() -> Path:
     return place
 
 
-def _cache(suite: str) -> Path:
+def _lab(suite: str) -> Path:
     trees = [image.ensure(name, suite) for name in image.PACKAGES]
     mirror.ensure(suite)
     routers = sorted(path for path in (CACHE / "router-images" / suite).glob("*") if _complete(path))
     parts = [*trees, CACHE / "mirror/pool" / suite, CACHE / "mirror/dists" / suite, *routers]
-    names = [str(part.relative_to(CACHE)) for part in parts]
+    names = [str(part.relative_to(BASE)) for part in parts]
     recipe = "\n".join([*names, (CACHE / "mirror/dists" / suite / "recipe").read_text()])
-    disk = HOME / f"cache-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    disk = HOME / f"lab-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not disk.exists():
-        _forget(HOME.glob("cache-*"))
+        _forget(HOME.glob("lab-*"))
         with step("write the guest's copy of the lab's cache"):
             staging = HOME / "staging"
             _forget([staging])
@@ -78,7 +77,7 @@ def _cache(suite: str) -> Path:
                 (staging / name).parent.mkdir(parents=True, exist_ok=True)
                 # Links to the same files: mke2fs copies them anyway.
                 run(["cp", "--archive", "--link", str(part), str(staging / name)])
-            _write(staging, disk.with_suffix(".building"), CACHE_SIZE)
+            _write(staging, disk.with_suffix(".building"), LAB_SIZE)
             shutil.rmtree(staging)
             os.rename(disk.with_suffix(".building"), disk)
     return disk
@@ -102,6 +101,6 @@ def _write(directory: Path, disk: Path, size: str) -> None:
 
 def layer(disks: Disks) -> None:
     """Put empty layers over both disks; what an earlier guest wrote is gone."""
-    for disk, over in zip((disks.system, disks.cache), disks.layers, strict=True):
+    for disk, over in zip((disks.system, disks.lab), disks.layers, strict=True):
         over.unlink(missing_ok=True)
         run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk), str(over)])

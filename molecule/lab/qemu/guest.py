@@ -25,10 +25,8 @@ class Guest:
     """The virtual machine with Debian's stock kernel."""
 
     def slowness(self) -> float:
-        return vm.SLOWNESS[vm.accelerator(self._disks())]
-
-    def _disks(self) -> disks.Disks:
-        return disks.ensure(tree.SUITE)
+        """How many times slower than this computer it is."""
+        return vm.SLOWNESS[vm.running_by()]
 
     def up(self) -> None:
         """Boot the guest where it does not run, and bring its copy of the checkout up to date."""
@@ -44,7 +42,7 @@ class Guest:
     def _boot(self) -> None:
         if not KEY.exists():
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "weft-guest", "-f", str(KEY)])
-        mine = self._disks()
+        mine = disks.ensure(tree.SUITE)
         kind = vm.accelerator(mine)
         with step(f"boot the guest ({kind})"):
             SYNCED.unlink(missing_ok=True)

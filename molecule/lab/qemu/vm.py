@@ -56,6 +56,11 @@ def accelerator(disks: Disks) -> str:
     return kind
 
 
+def running_by() -> str:
+    """The acceleration of the guest that runs."""
+    return "kvm" if ACCELERATOR.exists() and ACCELERATOR.read_text().strip().endswith(" kvm") else "tcg"
+
+
 def _kvm_works(disks: Disks) -> bool:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
