@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Instance, Intent, Network, Node, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Instance, Intent, Network, Vpc, VpcNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import split_instance_ref
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import suggestion, with_article
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import with_article
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.known import EVERYBODY, Known
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.names import NamedNode
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import (
     InstanceReference,
     Reference,
-    holder,
     instance_references,
     networks,
     virtual_ip_references,
@@ -21,62 +22,71 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import (
 )
 
 
-def _unknown(reference: Reference, kind: str, known: Iterable[str], otherwise: str) -> Fault:
-    reason = f"is not the name of {with_article(kind)}"
-    return Fault(reference.path, reference.name, reason, suggestion(reference.name, known, otherwise))
+def _fabric_wide(items: Iterable[NamedNode]) -> Known:
+    return Known(lambda: ((EVERYBODY, item.name) for item in items))
 
 
-def _names(items: Iterable[Node]) -> list[str]:
-    return [name for item in items if isinstance(name := getattr(item, "name", None), str)]
+def _nic_networks(intent: Intent) -> Iterator[tuple[str, str]]:
+    yield from ((vpc.tenant, network.name) for vpc, network in networks(intent))
+    yield from ((EVERYBODY, network.name) for network in intent.provider_networks)
+
+
+def _unknown(reference: Reference, kind: str, remedy: str) -> Fault:
+    return Fault(reference.path, reference.name, f"is not the name of {with_article(kind)}", remedy)
 
 
 @rule("WEFT-T1-tenant")
 def tenants(intent: Intent) -> Iterator[Fault]:
     """Every VPC and every instance belongs to a tenant of weft_tenants."""
-    known = _names(intent.tenants)
+    known = _fabric_wide(intent.tenants)
     owned: tuple[Vpc | Instance, ...] = (*intent.vpcs, *intent.instances)
     for item in owned:
         if intent.tenant(item.tenant) is None:
-            yield _unknown(Reference(item.at("tenant"), item.tenant), "tenant", known, "Add it to weft_tenants.")
+            remedy = known.remedy(item.tenant, "Add it to weft_tenants.")
+            yield _unknown(Reference(item.at("tenant"), item.tenant), "tenant", remedy)
 
 
 @rule("WEFT-P3-pool")
 def pools(intent: Intent) -> Iterator[Fault]:
     """A network's pool is one of weft_vxlan_pools."""
-    known = _names(intent.vxlan_pools)
+    known = _fabric_wide(intent.vxlan_pools)
     for _vpc, network in networks(intent):
         if intent.pool(network.pool) is None:
             reference = Reference(network.at("pool"), network.pool)
-            yield _unknown(reference, "VXLAN pool", known, "Add it to weft_vxlan_pools.")
+            yield _unknown(reference, "VXLAN pool", known.remedy(reference.name, "Add it to weft_vxlan_pools."))
 
 
 @rule("WEFT-R1-offering")
 def offerings(intent: Intent) -> Iterator[Fault]:
     """A router's offering is one of weft_router_offerings."""
-    known = _names(intent.router_offerings)
+    known = _fabric_wide(intent.router_offerings)
     for vpc in intent.vpcs:
         if intent.offering(vpc.router.offering) is None:
             reference = Reference(vpc.router.at("offering"), vpc.router.offering)
-            yield _unknown(reference, "router offering", known, "Add it to weft_router_offerings.")
+            yield _unknown(
+                reference, "router offering", known.remedy(reference.name, "Add it to weft_router_offerings.")
+            )
 
 
 @rule("WEFT-R1-image")
 def images(intent: Intent) -> Iterator[Fault]:
     """An offering's image is one of weft_router_images."""
-    known = _names(intent.router_images)
+    known = _fabric_wide(intent.router_images)
     for offering in intent.router_offerings:
         if intent.image(offering.image) is None:
             reference = Reference(offering.at("image"), offering.image)
-            yield _unknown(reference, "router image", known, "Add it to weft_router_images.")
+            yield _unknown(reference, "router image", known.remedy(reference.name, "Add it to weft_router_images."))
 
 
 @rule("WEFT-P5-network")
 def provider_networks(intent: Intent) -> Iterator[Fault]:
     """Networks of offerings, virtual IPs and elastic IPs are in weft_provider_networks."""
-    known = _names(intent.provider_networks)
+    known = _fabric_wide(intent.provider_networks)
     for reference, _service in provider_references(intent):
         if intent.provider_network(reference.name) is None:
-            yield _unknown(reference, "provider network", known, "Add it to weft_provider_networks.")
+            yield _unknown(
+                reference, "provider network", known.remedy(reference.name, "Add it to weft_provider_networks.")
+            )
 
 
 def provider_references(intent: Intent) -> Iterator[tuple[Reference, str]]:
@@ -98,10 +108,11 @@ def groups(intent: Intent) -> Iterator[Fault]:
     ]
     for network in intent.provider_networks:
         clusters += [Reference(network.at(f"clusters[{i}]"), group) for i, group in enumerate(network.clusters)]
+    known = Known(lambda: ((EVERYBODY, group) for group in intent.hosts.groups))
     for reference in clusters:
         if reference.name not in intent.hosts.groups:
             otherwise = "Add the group to the inventory, with its hosts."
-            yield _unknown(reference, "group of the inventory", intent.hosts.groups, otherwise)
+            yield _unknown(reference, "group of the inventory", known.remedy(reference.name, otherwise))
 
 
 @rule("WEFT-R1-host")
@@ -110,47 +121,46 @@ def hosts(intent: Intent) -> Iterator[Fault]:
     references = [Reference(instance.at("host"), instance.host) for instance in intent.instances]
     for vpc in intent.vpcs:
         references += [Reference(vpc.router.at(f"nodes[{i}]"), node) for i, node in enumerate(vpc.router.nodes)]
+    known = Known(lambda: ((EVERYBODY, name) for name in intent.hosts.by_name))
     for reference in references:
         if intent.host(reference.name) is None:
-            known = intent.hosts.by_name
-            yield _unknown(reference, "host of the inventory", known, "Add the host to the inventory.")
+            remedy = known.remedy(reference.name, "Add the host to the inventory.")
+            yield _unknown(reference, "host of the inventory", remedy)
 
 
 @rule("WEFT-N1-virtual-ip")
 def virtual_ips(intent: Intent) -> Iterator[Fault]:
     """Port forwards, load balancers and SNAT name a virtual IP of their own VPC."""
+    known = Known(lambda: ((vpc.path, item.name) for vpc in intent.vpcs for item in vpc.virtual_ips))
     for vpc in intent.vpcs:
-        known = set(_names(vpc.virtual_ips))
+        own = {item.name for item in vpc.virtual_ips}
         for reference in virtual_ip_references(vpc):
-            if reference.name not in known:
-                otherwise = f"Add it to the virtual_ips of {vpc.name}."
-                yield _unknown(reference, f"virtual IP of {vpc.name}", known, otherwise)
+            if reference.name not in own:
+                remedy = known.remedy(reference.name, f"Add it to the virtual_ips of {vpc.name}.", vpc.path)
+                yield _unknown(reference, f"virtual IP of {vpc.name}", remedy)
 
 
 @rule("WEFT-P3-network")
 def nic_networks(intent: Intent) -> Iterator[Fault]:
     """A NIC is in one network: of the instance's tenant, or a provider network."""
-    foreign = _tenants_by_network(intent)
+    foreign, known = _tenants_by_network(intent), Known(lambda: _nic_networks(intent))
     for instance in intent.instances:
+        tenant = instance.tenant
         for nic in instance.nics:
-            if intent.attachment(instance.tenant, nic.network) is None:
-                fault = _nic_fault(intent, instance, Reference(nic.at("network"), nic.network), foreign)
-                if fault is not None:
-                    yield fault
+            if intent.attachment(tenant, nic.network) is not None:
+                continue
+            reference = Reference(nic.at("network"), nic.network)
+            if found := intent.networks_named(tenant, nic.network):
+                yield _ambiguous(reference, tenant, found)
+            elif nic.network not in foreign:
+                remedy = known.remedy(nic.network, "Use a network of one of the tenant's VPCs.", tenant)
+                yield _unknown(reference, f"network of tenant {tenant}, nor of a provider network", remedy)
 
 
-def _nic_fault(intent: Intent, instance: Instance, reference: Reference, foreign: dict[str, Network]) -> Fault | None:
-    found = intent.networks_named(instance.tenant, reference.name)
-    if found:
-        listed = " and ".join(f"{vpc.name}/{network.name}" for vpc, network in found)
-        reason = f"can mean several networks of tenant {instance.tenant}: {listed}"
-        return Fault(reference.path, reference.name, reason, "Write which one you mean, with its VPC.")
-    if reference.name in foreign:
-        return None
-    known = [n.name for v in intent.vpcs if v.tenant == instance.tenant for n in v.networks]
-    known += _names(intent.provider_networks)
-    kind = f"network of tenant {instance.tenant}, nor of a provider network"
-    return _unknown(reference, kind, known, "Use a network of one of the tenant's VPCs.")
+def _ambiguous(reference: Reference, tenant: str, found: Iterable[VpcNetwork]) -> Fault:
+    listed = " and ".join(f"{vpc.name}/{network.name}" for vpc, network in found)
+    reason = f"can mean several networks of tenant {tenant}: {listed}"
+    return Fault(reference.path, reference.name, reason, "Write which one you mean, with its VPC.")
 
 
 def _tenants_by_network(intent: Intent) -> dict[str, Network]:
@@ -165,19 +175,24 @@ def _tenants_by_network(intent: Intent) -> dict[str, Network]:
 def instances(intent: Intent) -> Iterator[Fault]:
     """Targets, backends and next hops are instances (or NICs of instances) that exist."""
     elsewhere = {instance.name for instance in intent.instances}
+    known = Known(lambda: ((instance.tenant, instance.name) for instance in intent.instances))
     for vpc, path, ref, _public in instance_references(intent):
         if intent.instance(vpc.tenant, ref) is not None:
             continue
         name, _index = split_instance_ref(ref)
         owner = intent.instance(vpc.tenant, name)
         if owner is not None:
-            count = len(owner.instance.nics)
-            reason = f"is not a NIC of {name}, which has {count}, counted from 0"
-            yield Fault(path, ref, reason, f"Write {name} for its first NIC, or {name}:{count - 1} for its last.")
+            yield _no_such_nic(Reference(path, ref), name, len(owner.instance.nics))
         elif name not in elsewhere:
-            known = [instance.name for instance in intent.instances if instance.tenant == vpc.tenant]
-            kind = f"instance of tenant {vpc.tenant}"
-            yield _unknown(Reference(path, ref), kind, known, "Add it to weft_instances.")
+            remedy = known.remedy(name, "Add it to weft_instances.", vpc.tenant)
+            yield _unknown(Reference(path, ref), f"instance of tenant {vpc.tenant}", remedy)
+
+
+def _no_such_nic(reference: Reference, name: str, count: int) -> Fault:
+    remedy = f"Write {name} for its first NIC, or {name}:{count - 1} for its last."
+    if count == 1:
+        return Fault(*reference, f"is not a NIC of {name}, which has only NIC 0", f"Write {name}.")
+    return Fault(*reference, f"is not a NIC of {name}, which has NICs 0 to {count - 1}", remedy)
 
 
 @rule("WEFT-T1-foreign")
@@ -224,20 +239,17 @@ def _network_references(intent: Intent) -> Iterator[tuple[Reference, str]]:
 @rule("WEFT-P3-shared-network")
 def shared_segments(intent: Intent) -> Iterator[Fault]:
     """A network shares the segment of a network that its tenant has."""
-    foreign = _tenants_by_network(intent)
+    foreign, known = _tenants_by_network(intent), Known(lambda: _nic_networks(intent))
     for vpc, network in networks(intent):
-        ref = network.shared_segment_with
-        if ref is None or intent.network(vpc.tenant, ref) is not None:
+        ref, tenant = network.shared_segment_with, vpc.tenant
+        if ref is None or intent.network(tenant, ref) is not None:
             continue
-        found = intent.networks_named(vpc.tenant, ref)
         reference = Reference(network.at("shared_segment_with"), ref)
-        if found:
-            listed = " and ".join(holder(f"{v.name}/{n.name}", n.path) for v, n in found)
-            reason = f"can mean several networks: {listed}"
-            yield Fault(*reference, reason, "Write which one you mean, with its VPC.")
+        if found := intent.networks_named(tenant, ref):
+            yield _ambiguous(reference, tenant, found)
         elif ref not in foreign:
-            known = [n.name for v in intent.vpcs if v.tenant == vpc.tenant for n in v.networks]
-            yield _unknown(reference, f"network of tenant {vpc.tenant}", known, "Use a network of the same tenant.")
+            remedy = known.remedy(ref, "Use a network of the same tenant.", tenant)
+            yield _unknown(reference, f"network of tenant {tenant}", remedy)
 
 
 @rule("WEFT-R3-target")
@@ -248,9 +260,11 @@ def targets_in_vpc(intent: Intent) -> Iterator[Fault]:
         if found is None:
             continue
         network = intent.attachment(reference.vpc.tenant, found.nic.network)
-        if network is None or network.name == reference.public_network:
-            continue  # that the network does not exist, or is the elastic IP's own, is said by other rules
-        if not isinstance(network, Network) or intent.vpc_of(network) is not reference.vpc:
+        if isinstance(network, Network):
+            reached = intent.vpc_of(network) is reference.vpc
+        else:  # that the network does not exist, or is the elastic IP's own, is said by other rules
+            reached = network is None or network.name == reference.public_network
+        if network is not None and not reached:
             yield _outside(reference, network.name, found.nic.path)
 
 

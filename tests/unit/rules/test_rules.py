@@ -126,3 +126,13 @@ def test_a_large_intent_is_right_and_its_cost_linear() -> None:
     seconds(10)
     small, large = min(seconds(200) for _ in range(3)), seconds(2000)
     assert large < 30 * small  # ten times as much, with room for other work on the machine
+
+
+def test_one_slip_that_concerns_thousands_is_told_quickly() -> None:
+    variables, hosts = scale(500)
+    for instance in variables["weft_instances"]:
+        instance["nics"][0]["network"] += "x"
+    start = time.process_time()
+    findings = findings_of(variables, hosts)
+    assert len(findings) > 5000
+    assert time.process_time() - start < 20
