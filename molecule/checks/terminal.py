@@ -87,7 +87,7 @@ class Terminal:
             first, *more = textwrap.wrap(row[-1], last, break_on_hyphens=False) or [""]
             self.line(self._row([*row[:-1], first], widths))
             for text in more:
-                self.line(" " * indent + text)
+                self.line(self._row([*[""] * len(widths), text], widths))
 
     def _row(self, cells: Sequence[str], widths: Sequence[int], code: str = "") -> str:
         colours = {"PASS": GREEN, "FAIL": RED}

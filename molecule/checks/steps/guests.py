@@ -35,8 +35,8 @@ def pings(cloud: Cloud) -> str:
 def leases(cloud: Cloud) -> str:
     """5: what a real DHCP client got, what the router resolves, and that packets of exactly the MTU pass."""
     each(cloud.wanted_instances, lambda name: _lease(cloud, name))
-    each([one["name"] for one in cloud.intent["weft_tenants"]], lambda one: _names(cloud, cloud.of_tenant(one)[0]))
-    _mtu(cloud, "vpc-port-test-1", "vpc-port-test-2")
+    each({cloud.tenant_of(name) for name in cloud.wanted_instances}, lambda one: _names(cloud, cloud.of_tenant(one)[0]))
+    _mtu(cloud, *_across(cloud))
     return (
         f"{len(cloud.wanted_instances)} leases as planned, MTU {OVERLAY_MTU} ({OVERLAY_MTU} bytes pass, one more does "
         f"not); the routers resolve their own tenant's names, {OUTSIDE_NAME} is {OUTSIDE_ADDRESS}"
@@ -68,6 +68,14 @@ def _names(cloud: Cloud, name: str) -> None:
     done = cloud.on(name, ["sh", "-c", script, "sh", *wanted])
     answers = {words[0]: " ".join(words[1:]) or None for words in map(str.split, done.stdout.splitlines())}
     expect(f"what the router tells {name} of names", answers, wanted)
+
+
+def _across(cloud: Cloud) -> tuple[str, str]:
+    """Two instances of one subnet on two hosts: their packets are encapsulated."""
+    for one, other in permutations(cloud.wanted_instances, 2):
+        if cloud.network_of(one) == cloud.network_of(other) and cloud.guests[one].host != cloud.guests[other].host:
+            return one, other
+    raise CheckFailedError("no subnet has instances on two hosts")
 
 
 def _mtu(cloud: Cloud, sender: str, target: str) -> None:

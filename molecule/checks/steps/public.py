@@ -107,7 +107,8 @@ def _clash(cloud: Cloud) -> str:
         forward = {"name": "clash", "virtual_ip": "vip-pf", "protocol": "tcp", "port": 8081, "target": "vpc-ins1"}
         _add_forward(copy, forward)
         done = play(cloud.lab, "plan", copy, state)
-        found = [line.strip() for line in done.stdout.splitlines() if "port_forwards[3]" in line and "8081" in line]
+        where = f"port_forwards[{len(cloud.vpc(FIRST)['port_forwards'])}]"
+        found = [line.strip() for line in done.stdout.splitlines() if where in line and "8081" in line]
         if done.returncode == 0 or not found:
             raise CheckFailedError(f"a second use of vip-pf:8081 was not refused: {done.stdout[-300:]}")
         if (state / "weft-ledger.json").read_bytes() != before:
