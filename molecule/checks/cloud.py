@@ -17,10 +17,11 @@ import yaml
 
 from checks.failure import CheckFailedError
 from lab.api import Completed, Instance, Lab
+from lab.shell import patient
 
 GUEST = Path(__file__).resolve().parent / "guest"
 #: How long a probe waits for an answer that should come, and for one that should not.
-ANSWER, SILENCE = 4.0, 1.0
+ANSWER, SILENCE = patient(4.0), patient(1.0)
 #: Where the line server of the outside world listens.
 WAN_ADDRESS, WAN_PORT = "10.0.0.1", 8080
 LINE_PORT = 8080
@@ -104,8 +105,8 @@ class Cloud:
     def on(self, where: str, command: Sequence[str], input: str | None = None) -> Completed:
         """Run a command in an instance or a node."""
         if where in self.wanted_instances:
-            return self.guests[where].exec(command, input=input, timeout=60)
-        return self.lab.exec(where, command, input=input, timeout=60)
+            return self.guests[where].exec(command, input=input, timeout=patient(60))
+        return self.lab.exec(where, command, input=input, timeout=patient(60))
 
     def read(self, where: str, command: str, input: str | None = None) -> str:
         """Run a command that must succeed; returns its stdout."""

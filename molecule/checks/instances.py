@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from checks.cloud import LINE_PORT, Cloud
+from lab.shell import patient
 
 TELNET = 23
 
@@ -31,6 +32,6 @@ def _instance(cloud: Cloud, host: str, tenant: str, name: str) -> dict[str, Any]
     return {"name": name, "tenant": tenant, "host": host, "nics": [], "addresses": addresses, "serve": ports}
 
 
-def start(cloud: Cloud, seconds: float = 60.0) -> dict[str, list[str]]:
+def start(cloud: Cloud, seconds: float = patient(60.0)) -> dict[str, list[str]]:
     """Make the lab's instances those of the fabric and wait for their leases; what was started, removed and kept."""
     return cloud.lab.apply_instances(wanted(cloud), wait=seconds)

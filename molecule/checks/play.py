@@ -12,6 +12,7 @@ from typing import Any
 from lab import netns
 from lab.api import Completed, Lab
 from lab.paths import ROOT
+from lab.shell import patient
 
 COLLECTIONS = ROOT / ".cache" / "collections"
 
@@ -54,7 +55,7 @@ def play(
     **how: Any,
 ) -> Completed:
     """Run a playbook to its end; its output is in `stdout`."""
-    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 600} | how
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": patient(600)} | how
     return lab.controller(
         command(playbook, inventory, state, *options), env=environment(env, collections), cwd=ROOT, **how
     )

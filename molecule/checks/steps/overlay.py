@@ -10,9 +10,10 @@ from typing import Any
 from checks.cloud import GUEST, Cloud
 from checks.failure import CheckFailedError, expect
 from checks.parallel import each
+from lab.shell import patient
 
 ZERO_MAC = "00:00:00:00:00:00"
-LISTEN_SECONDS = 1.0
+LISTEN_SECONDS = patient(1.0)
 REQUEST = 1
 
 
@@ -169,5 +170,5 @@ def listen(cloud: Cloud, targets: dict[str, list[str]]) -> dict[str, list[list[A
         if process.stdout.readline() != "ready\n":
             raise CheckFailedError(f"ARP could not be watched on {name}: {process.communicate()[1][-300:]}")
     # All at once, so that all listen while each sends.
-    heard = each(running, lambda name: running[name].communicate("go\n", timeout=30)[0], len(running))
+    heard = each(running, lambda name: running[name].communicate("go\n", timeout=patient(30))[0], len(running))
     return {name: json.loads(text) for name, text in heard.items()}

@@ -14,6 +14,7 @@ import yaml
 from checks.cloud import SILENCE, WAN_ADDRESS, WAN_PORT, Cloud, saw, tcp, who
 from checks.failure import CheckFailedError, expect
 from checks.play import play
+from lab.shell import patient
 
 FIRST = "vpc-1"
 
@@ -73,7 +74,7 @@ def _round_robin(cloud: Cloud, balancer: str, virtual_ip: str) -> str:
 def _await_backends(cloud: Cloud, address: str, listener: dict[str, Any]) -> None:
     """Wait until each backend has answered: one that started after its balancer is used after some health checks."""
     health = {"interval": 5, "timeout": 2, "rise": 2} | listener.get("health_check", {})
-    deadline = time.monotonic() + (health["interval"] + health["timeout"]) * (health["rise"] + 1)
+    deadline = time.monotonic() + patient((health["interval"] + health["timeout"]) * (health["rise"] + 1))
     missing = set(listener["backends"])
     while missing:
         missing.discard(who(cloud.ask("wan", [tcp(address, listener["port"])])[0]).split()[0])
