@@ -20,6 +20,7 @@ try:
         PlainValidator,
         Strict,
         StringConstraints,
+        TypeAdapter,
         ValidationError,
         WithJsonSchema,
     )
@@ -33,7 +34,7 @@ except ImportError as error:
             super().__init__(*arguments)
 
     AfterValidator = BaseModel = BeforeValidator = ConfigDict = Field = PlainValidator = Strict = _StandIn  # type: ignore[misc, assignment]
-    StringConstraints = ValidationError = WithJsonSchema = ErrorDetails = PydanticCustomError = _StandIn  # type: ignore[misc, assignment]
+    StringConstraints = TypeAdapter = ValidationError = WithJsonSchema = ErrorDetails = PydanticCustomError = _StandIn  # type: ignore[misc, assignment]
 else:
     _absent = None
 
@@ -49,6 +50,7 @@ __all__ = [
     "PydanticCustomError",
     "Strict",
     "StringConstraints",
+    "TypeAdapter",
     "ValidationError",
     "WithJsonSchema",
     "require",

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import ErrorDetails, ValidationError
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, value_text
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import types
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node

@@ -7,9 +7,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
-
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, default_gateway, subnet_spans
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import BeforeValidator, Field, WithJsonSchema
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import IpRange, address_pairs
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (

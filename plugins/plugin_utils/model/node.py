@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import BaseModel, ConfigDict
 
 
 class Node(BaseModel):

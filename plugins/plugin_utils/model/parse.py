@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import ValidationError
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Tenant
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import Hosts

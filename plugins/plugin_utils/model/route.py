@@ -7,8 +7,7 @@ from __future__ import annotations
 from ipaddress import AddressValueError, IPv4Address
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, Strict
-
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Cidr, Reference
 

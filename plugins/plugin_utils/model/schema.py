@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import TypeAdapter
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.parse import LISTS

@@ -9,8 +9,16 @@ from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated, NamedTuple, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    PydanticCustomError,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,28}[A-Za-z0-9])?$"
 DOMAIN_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
