@@ -45,8 +45,9 @@ def findings_of(variables: Mapping[Any, Any], hosts: Hosts) -> list[Finding]:
 
 @cache
 def _walkthrough() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "tests/golden/walkthrough.yml").read_text())
-    return document
+    inventory = ROOT / "inventories/walkthrough/group_vars/all/fabric.yml"
+    hosts = ROOT / "tests/golden/walkthrough-hosts.yml"
+    return {"variables": yaml.safe_load(inventory.read_text()), "hosts": yaml.safe_load(hosts.read_text())}
 
 
 def walkthrough() -> tuple[dict[str, Any], Hosts]:

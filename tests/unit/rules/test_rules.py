@@ -134,5 +134,5 @@ def test_one_slip_that_concerns_thousands_is_told_quickly() -> None:
         instance["nics"][0]["network"] += "x"
     start = time.process_time()
     findings = findings_of(variables, hosts)
-    assert len(findings) > 5000
+    assert len(findings) >= 5000
     assert time.process_time() - start < 20
