@@ -35,17 +35,14 @@ LISTS: dict[str, type[Node]] = {
 }
 INTENT_VARIABLES = ("weft_fabric", *LISTS)
 
-# Variables that are not intent: what hosts say about themselves, how to work, and what plays remember.
+# Variables that are not intent: what hosts say about themselves, and how to work.
 SETTINGS = frozenset(
     {
-        "weft_compare",
         "weft_install_packages",
         "weft_max_removal_percent",
-        "weft_plan",
         "weft_plan_file",
         "weft_provider_interfaces",
         "weft_state_dir",
-        "weft_survey",
         "weft_vtep_ip",
     }
 )
