@@ -56,8 +56,8 @@ def compare_files(change: Change, scope: Scope) -> None:
     item, entry = change.item, change.entry
     owned = entry.paths() if entry is not None else set()
     for spec in item.files:
-        # A root that is not mounted yet is taken for empty. A new file is written even if it is there with that content:
-        # in check mode there may be nothing yet to compare with.
+        # A root that is not mounted yet is taken for empty. A new file is written even if it is there with that
+        # content: in check mode there may be nothing yet to compare with.
         found = change.found[spec.path] = scope.tree.look(spec.path) if scope.ready else None
         if spec.path not in owned or not matches(spec, found):
             change.files.append(spec)

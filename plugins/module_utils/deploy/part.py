@@ -95,7 +95,10 @@ class Part:
         self.batch.unsure |= change.unsure
 
     def _steps(self) -> list[Step]:
-        """The activations of all changes, each once, where it is named first."""
+        """The activations of all changes, each once: by rank, then where it is named first.
+
+        A unit may hand out links as soon as it starts; networkd misses one that appears while it reloads.
+        """
         steps: dict[Key, Step] = {}
         for change in self.changes:
             for step in itertools.chain(steps_of(change.item), self._ended_parts(change)):
@@ -104,7 +107,7 @@ class Part:
                 known = steps.setdefault(key, step)
                 known.files |= step.files
                 known.full |= step.full
-        return list(steps.values())
+        return sorted(steps.values(), key=lambda step: activator(step.activation).rank)
 
     @staticmethod
     def _ended_parts(change: Change) -> Iterable[Step]:

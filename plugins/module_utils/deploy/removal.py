@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Step
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.registry import activator
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.faultpoints import faultpoint
@@ -76,9 +76,8 @@ class Removal:
         # A machine that goes as a whole is stopped, not taken apart while its tenant's traffic still passes.
         live = scope.running and (scope_name in self.payload.scopes)
         if live:
-            for step in steps:
-                kind = activator(step.activation)
-                self.host.perform(kind.plan(step, batch) if kind.shared else kind.remove(step, batch))
+            # All is said before anything is done: what one step ends may take the object of the next one with it.
+            self.host.perform([work for step in steps for work in _ending(step, batch)])
         if not self.host.simulate:
             for path in batch.new:
                 scope.tree.remove(path)
@@ -127,3 +126,8 @@ class Removal:
             # The directories of a machine's root go with the root.
             manifest.directories.pop(name, None) if name not in self.payload.scopes else None
         self.host.save()
+
+
+def _ending(step: Step, batch: Batch) -> list[Work]:
+    kind = activator(step.activation)
+    return kind.plan(step, batch) if kind.shared else kind.remove(step, batch)

@@ -93,6 +93,8 @@ class Activator(ABC):
     kind: str
     identity: tuple[str, ...] = ()
     """Names of the parameters that say which live object it is."""
+    rank = 2
+    """Within a part of a change the lower ranks come first: rules (0), then links (1), then all that uses them."""
     shared = False
     """True if the live object is made of the files of several items: ending one item's part is a change of it."""
     offline = False

@@ -74,6 +74,7 @@ class Fdb(Activator):
     """The static entries of a VXLAN device and the neighbours of its bridge, as the .network files have them."""
 
     kind = "fdb"
+    rank = 1
     identity = ("device",)
 
     def files(self, activation: Activation, owned: Iterable[str]) -> set[str]:

@@ -74,6 +74,7 @@ class Netdev(Activator):
     """A device that networkd makes from a .netdev file; with the .network files that configure it."""
 
     kind = "netdev"
+    rank = 1
     identity = ("device",)
 
     def files(self, activation: Activation, owned: Iterable[str]) -> set[str]:
@@ -144,6 +145,7 @@ class Network(Activator):
     """A .network file for a device that somebody else makes: a NIC, or an instance's port."""
 
     kind = "network"
+    rank = 1
     identity = ("device",)
 
     def files(self, activation: Activation, owned: Iterable[str]) -> set[str]:
@@ -170,4 +172,5 @@ class Network(Activator):
 
 
 def _release(device: str, scope: Scope) -> None:
-    scope.run(["ip", "link", "set", "dev", device, "nomaster"])
+    if device in scope.devices():
+        scope.run(["ip", "link", "set", "dev", device, "nomaster"])

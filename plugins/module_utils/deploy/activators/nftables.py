@@ -120,6 +120,7 @@ class Nftables(Activator):
     """All ``.nft`` and ``.elements`` files of a scope, together."""
 
     kind = "nftables"
+    rank = 0
     shared = True
 
     def files(self, activation: object, owned: Iterable[str]) -> set[str]:
