@@ -16,7 +16,13 @@ Survey = Mapping[str, Any]
 
 def check(host: str, slice_: Slice, survey: Survey) -> list[Finding]:
     """Return everything the survey of a host found in the way of its slice."""
-    return [*_vteps(host, slice_, survey), *_nics(host, slice_, survey), *_facts(host, survey)]
+    return [
+        *_vteps(host, slice_, survey),
+        *_nics(host, slice_, survey),
+        *_managers(host, slice_, survey),
+        *_features(host, slice_, survey),
+        *_facts(host, survey),
+    ]
 
 
 def _vteps(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
@@ -69,6 +75,43 @@ def _nics(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
                 nic["interface"],
                 f"is a port of {link['master']} already",
                 "Use a NIC that nothing else uses.",
+            )
+
+
+def _managers(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
+    """Two programs that configure one NIC undo each other's work."""
+    for nic in slice_["nics"]:
+        manager = survey["preflight"]["managers"].get(nic["interface"])
+        if manager is not None:
+            yield _finding(
+                "WEFT-P11-nic-managed",
+                host,
+                nic["interface"],
+                f"is the NIC of a provider network, and {manager} configures it too",
+                f"Take {nic['interface']} out of {manager}'s configuration.",
+            )
+
+
+def _features(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
+    """A kernel that was cut down may lack what only some plans need."""
+    routers, vlans = slice_["routers"], [one for one in slice_["provider_bridges"] if one["vlan"] is not None]
+    needed = {
+        "bridge": (slice_["segments"] or slice_["provider_bridges"], "bridges"),
+        "vxlan": (slice_["segments"], "segments of VXLAN pools"),
+        "vlan": (vlans, "provider networks on a VLAN"),
+        "veth": (routers, "links of VPC routers"),
+        "nft_nat": (routers, "address translation in VPC routers"),
+        "user_namespaces": (routers, "VPC routers, which run in user namespaces"),
+        "overlay": (routers, "VPC routers, whose file systems are overlays"),
+    }
+    for feature, (users, purpose) in needed.items():
+        if users and not survey["preflight"]["features"].get(feature, True):
+            yield _finding(
+                "WEFT-P11-kernel-feature",
+                host,
+                feature,
+                f"is missing in the kernel of {host}, but the plan needs it for {purpose}",
+                "Load the kernel module, run a kernel of the distribution, or use another host.",
             )
 
 
