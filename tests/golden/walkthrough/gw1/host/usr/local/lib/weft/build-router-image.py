@@ -26,15 +26,15 @@ def main() -> int:
     recipe = json.load(open(sys.argv[1], encoding="utf-8"))
     directory = recipe["directory"]
     os.makedirs(os.path.dirname(directory), exist_ok=True)
-    with open(directory + ".lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.path.isdir(directory):
-            partial = directory + ".partial"
-            shutil.rmtree(partial, ignore_errors=True)
-            bootstrap(recipe, partial)
-            configure(partial)
-            shift_owners(partial, recipe["uid_base"])
-            os.rename(partial, directory)
+    # Two runs at once build one after the other; the lock ends with this process.
+    fcntl.flock(os.open(os.path.dirname(directory), os.O_RDONLY), fcntl.LOCK_EX)
+    if not os.path.isdir(directory):
+        partial = directory + ".partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        bootstrap(recipe, partial)
+        configure(partial)
+        shift_owners(partial, recipe["uid_base"])
+        os.rename(partial, directory)
     return 0
 
 
