@@ -85,6 +85,7 @@ class Engine:
         for name, scope in self.host.scopes.items():
             if scope.ready:
                 scope.tree.sweep(_unfinished_directories(self.host.manifest, name))
+        self.host.forget_contents()
 
     def _apply(self) -> None:
         items = [item for item in self.payload.items if self._concerns(item)]

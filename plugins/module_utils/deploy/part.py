@@ -54,6 +54,19 @@ class Host:
             self.manifest_file.write(self.manifest)
             faultpoint("manifest")
 
+    def forget_contents(self) -> None:
+        """Drop replaced contents that no entry may go back to."""
+        if self.simulate:
+            return
+        needed = (
+            state["sha256"]
+            for entry in self.manifest.items.values()
+            if entry.previous is not None
+            for state in entry.previous.files.values()
+            if "sha256" in state
+        )
+        self.store.retain(needed)
+
     def await_machines(self) -> None:
         """Wait for the machines that were started."""
         for scope in self.scopes.values():

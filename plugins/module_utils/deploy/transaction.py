@@ -75,7 +75,7 @@ class Transaction:
             for part in self.parts:
                 self.host.drop_directories(part.scope, part.batch.new)
         self.host.save()
-        self._forget_contents()
+        self.host.forget_contents()
 
     def _put_back(self) -> str:
         """Undo what was begun, the last part first; returns what to tell the user."""
@@ -103,19 +103,7 @@ class Transaction:
         for part in self.parts:
             self.host.drop_directories(part.scope, _paths(part.changes))
         self.host.save()
-        self._forget_contents()
-
-    def _forget_contents(self) -> None:
-        if self.host.simulate:
-            return
-        needed = (
-            state["sha256"]
-            for entry in self.host.manifest.items.values()
-            if entry.previous is not None
-            for state in entry.previous.files.values()
-            if "sha256" in state
-        )
-        self.host.store.retain(needed)
+        self.host.forget_contents()
 
 
 def _paths(changes: Iterable[Change]) -> set[str]:
