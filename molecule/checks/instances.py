@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import time
 from typing import Any
 
 from checks.cloud import LINE_PORT, Cloud
+from lab.errors import LabError
 from lab.shell import patient
 
 TELNET = 23
@@ -35,3 +37,13 @@ def _instance(cloud: Cloud, host: str, tenant: str, name: str) -> dict[str, Any]
 def start(cloud: Cloud, seconds: float = patient(60.0)) -> dict[str, list[str]]:
     """Make the lab's instances those of the fabric and wait for their leases; what was started, removed and kept."""
     return cloud.lab.apply_instances(wanted(cloud), wait=seconds)
+
+
+def await_leases(cloud: Cloud, seconds: float = patient(60.0)) -> None:
+    """Wait until every instance has a lease, as after a reboot of its host: it starts by itself."""
+    deadline = time.monotonic() + seconds
+    waiting = set(cloud.wanted_instances)
+    while waiting := {name for name in waiting if not cloud.lab.instance(name).leases()}:
+        if time.monotonic() > deadline:
+            raise LabError(f"No DHCP server answered within {seconds:.0f} s for {', '.join(sorted(waiting))}.")
+        time.sleep(1.0)

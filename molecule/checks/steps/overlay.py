@@ -15,6 +15,8 @@ from lab.shell import patient
 ZERO_MAC = "00:00:00:00:00:00"
 LISTEN_SECONDS = patient(1.0)
 REQUEST = 1
+#: Foreign to every subnet, so that there is something to ask for even where there is one subnet alone.
+ELSEWHERE = "198.51.100.77"
 
 
 def hosts(cloud: Cloud) -> list[str]:
@@ -150,6 +152,7 @@ def _others(cloud: Cloud, name: str) -> list[str]:
     """Addresses that are foreign to an instance's subnet: instances' and gateways'."""
     subnet = ipaddress.ip_network(cloud.network_of(name)["cidr"])
     known = {cloud.address(other) for other in cloud.wanted_instances} | {cloud.gateway(net) for net in cloud.networks}
+    known.add(ELSEWHERE)
     return sorted(address for address in known if ipaddress.ip_address(address) not in subnet)
 
 
