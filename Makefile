@@ -8,12 +8,14 @@ export PATH := $(CURDIR)/$(WEFT_VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
 
 STEP = @tools/step $@
+# LAB_KERNEL=debian: in the virtual machine with Debian's stock kernel.
+IN_LAB = $(if $(filter debian,$(LAB_KERNEL)),bin/lab guest exec --)
 CHECKS := sanity lint types ansible-lint docs-lint import changelog
 SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo check $(CHECKS) format test unit packets molecule oldest clean lock release
+.PHONY: help setup demo check $(CHECKS) format test unit packets debian-kernel molecule oldest clean lock release
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -23,7 +25,7 @@ setup: ## install what is needed: Debian packages, .venv, the import tree
 	@tools/setup
 
 demo: setup ## bring the walkthrough up in the lab and check its twelve steps with packets
-	@tools/demo
+	@$(IN_LAB) tools/demo
 
 check: setup ## all static checks, two at a time; goes on after a failure
 	@echo "── check: $(CHECKS), two at a time; each is shown when it ends"
@@ -63,7 +65,10 @@ unit: setup ## unit, golden and property tests
 	$(STEP) pytest --numprocesses=$(PYTEST_JOBS) --dist=worksteal
 
 packets: setup ## tests with real packets in the lab
-	$(STEP) pytest tests/integration
+	$(STEP) pytest tests/integration --ignore=tests/integration/debian_kernel
+
+debian-kernel: setup ## the walkthrough in a guest with Debian's stock kernel, before and after a reboot of it
+	$(STEP) pytest tests/integration/debian_kernel
 
 molecule: setup ## the molecule scenarios
 	@for scenario in $(SCENARIOS); do \

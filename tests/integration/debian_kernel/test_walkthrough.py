@@ -1,0 +1,77 @@
+"""The twelve steps on the kernel that users have, and again after a power cut of the whole data centre.
+
+In a guest that nobody used before, and that is down afterwards. Output is shown as it comes (`pytest -s`): without
+KVM this takes minutes.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab.qemu.guest import Guest
+
+LAB = "dk"
+STATE = f".cache/demo/{LAB}"
+CHECK = ["python", "-m", "checks", "steps", "--inventory", "inventories/walkthrough", "--state", STATE]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that ended in the guest."""
+
+    status: int
+    output: str
+
+
+def run(guest: Guest, *command: str) -> Ended:
+    lines = []
+    with subprocess.Popen(
+        guest.argv(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    return Ended(process.returncode, "".join(lines))
+
+
+@pytest.fixture(scope="module")
+def guest() -> Iterator[Guest]:
+    one = Guest()
+    one.down()
+    one.up()
+    yield one
+    one.down()
+
+
+@pytest.fixture(scope="module")
+def demo(guest: Guest) -> Ended:
+    return run(guest, "tools/demo", "--lab", LAB)
+
+
+def test_the_kernel_is_the_distributions(guest: Guest) -> None:
+    """Not this computer's: else the lane would prove nothing."""
+    assert re.fullmatch(r"6\.1\.0-\d+-cloud-amd64\n", run(guest, "uname", "-r").output)
+
+
+def test_nothing_leads_out_of_the_guest(guest: Guest) -> None:
+    assert run(guest, "ip", "route", "show", "default").output == ""
+    assert run(guest, "ping", "-c", "1", "-W", "5", "10.0.2.2").status != 0
+
+
+def test_demo_passes(demo: Ended) -> None:
+    assert demo.status == 0, demo.output[-4000:]
+
+
+@pytest.mark.parametrize("hard", [False, True], ids=["reboot", "power-cut"])
+def test_everything_works_again_after_a_reboot_without_a_run(guest: Guest, demo: Ended, hard: bool) -> None:
+    assert demo.status == 0, "the demo failed, so there is nothing to reboot"
+    guest.reboot(hard)
+    done = run(guest, "env", f"LAB_ID={LAB}", "PYTHONPATH=molecule", *CHECK)
+    assert done.status == 0, done.output[-4000:]
+    assert done.output.count(": PASS: ") == 12
