@@ -22,6 +22,7 @@ class Context:
     intent: Intent
     values: Mapping[str, int | str]
     slices: dict[str, HostSlice] = field(default_factory=dict)
+    _vteps: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def slice_of(self, host: str) -> HostSlice:
         """Return the slice of a host, begun if this is the first thing the host is told."""
@@ -48,7 +49,10 @@ class Context:
 
     def vtep(self, pool: VxlanPool, host: str) -> str:
         """Return the address of a host that carries the pool's tunnels."""
-        return str(self.intent.vtep(pool, host).address)
+        found = self._vteps.get((pool.name, host))
+        if found is None:
+            found = self._vteps[pool.name, host] = str(self.intent.vtep(pool, host).address)
+        return found
 
     def nic_address(self, tenant: str, reference: str) -> str:
         """Return the private address that a reference to an instance (and NIC) means."""

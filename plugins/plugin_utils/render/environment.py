@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import chain, zip_longest
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, UndefinedError
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import ROLES_DIRECTORY
+
+_REFERENCE = re.compile(r"\{\{ (\w+(?:\.\w+)*) \}\}")
 
 
 class _RoleLoader(FileSystemLoader):
@@ -33,10 +39,32 @@ def environment() -> Environment:
     )
 
 
+def fill(text: str, names: Mapping[str, Any]) -> str:
+    """Return an inline template of a role's declaration with its names filled in."""
+    return _filler(text)(names)
+
+
 @cache
-def compiled(text: str) -> Template:
-    """Return an inline template of a role's declaration."""
-    return environment().from_string(text)
+def _filler(text: str) -> Callable[[Mapping[str, Any]], str]:
+    """Nearly all inline templates are paths with dotted names in them, ten for every file: those are filled in without
+    the set-up of a Jinja2 rendering, which costs twenty times as much."""
+    literals, references = _REFERENCE.split(text)[::2], _REFERENCE.findall(text)
+    if any("{" in literal for literal in literals):
+        return environment().from_string(text).render
+    paths = [reference.split(".") for reference in references]
+    return lambda names: "".join(
+        chain.from_iterable(zip_longest(literals, (_value(path, names) for path in paths), fillvalue=""))
+    )
+
+
+def _value(path: list[str], names: Mapping[str, Any]) -> str:
+    found: Any = names
+    for name in path:
+        if name not in found:
+            message = f"{'.'.join(path)!r} in a role's meta/deploy.yml names nothing"
+            raise UndefinedError(message)
+        found = found[name]
+    return str(found)
 
 
 @cache

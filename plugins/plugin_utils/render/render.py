@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import router_root
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
-from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import compiled, template
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import fill, template
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, ItemDeclaration, declarations
 
 #: Where router machines' user namespaces begin: just above the range systemd-nspawn picks from by itself.
@@ -86,25 +86,25 @@ def _walk(steps: tuple[tuple[str, str], ...], names: _Names) -> Iterator[tuple[_
 
 
 def _true(expression: str, names: _Names) -> bool:
-    return compiled("{{ 1 if (" + expression + ") else '' }}").render(names) == "1"
+    return fill("{{ 1 if (" + expression + ") else '' }}", names) == "1"
 
 
 def _item(declaration: ItemDeclaration, names: _Names) -> Item:
     return {
-        "id": f"{declaration.role}/{_text(declaration.identifier, names)}",
+        "id": f"{declaration.role}/{fill(declaration.identifier, names)}",
         "role": declaration.role,
         "phase": declaration.phase,
-        "group": _text(declaration.group, names),
-        "scope": _text(declaration.scope, names),
+        "group": fill(declaration.group, names),
+        "scope": fill(declaration.scope, names),
         "files": [_file(declaration.role, one, names) for one in declaration.files],
         "activate": [_substituted(one, names) for one in declaration.activate],
     }
 
 
 def _file(role: str, declared: dict[str, Any], names: _Names) -> dict[str, Any]:
-    found = {"path": _text(declared["path"], names)}
+    found = {"path": fill(declared["path"], names)}
     if "link" in declared:
-        return {**found, "link": _text(declared["link"], names)}
+        return {**found, "link": fill(declared["link"], names)}
     source = declared["template"]
     source = source if "/" in source else f"{role}/{source}"
     found["mode"] = declared.get("mode", "0644")
@@ -117,13 +117,9 @@ def _file(role: str, declared: dict[str, Any], names: _Names) -> dict[str, Any]:
 def _substituted(value: Any, names: _Names) -> Any:
     """Render every string inside a declaration."""
     if isinstance(value, str):
-        return _text(value, names)
+        return fill(value, names)
     if isinstance(value, list):
         return [_substituted(one, names) for one in value]
     if isinstance(value, dict):
         return {key: _substituted(one, names) for key, one in value.items()}
     return value
-
-
-def _text(text: str, names: _Names) -> str:
-    return compiled(text).render(names) if "{" in text else text
