@@ -262,7 +262,7 @@ def cluster_vtep(cluster: PoolCluster, facts: HostFacts) -> Vtep:
         raise VtepError(
             "unseen",
             "has never been surveyed, so its addresses are not known",
-            "Run once without a limit while the host can be reached, or set weft_vtep_ip on the host.",
+            "Run the playbook weft.vpc.survey while the host can be reached, or set weft_vtep_ip on the host.",
         )
     return vtep_in_cidr(facts.addresses, cluster.vtep_cidr, cluster.interface)
 
