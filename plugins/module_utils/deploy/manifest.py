@@ -198,13 +198,13 @@ class ManifestFile:
                     f"The manifest {self.path} has format {raw['format']}, this release knows {FORMAT}; "
                     "use the release that wrote it, or a later one."
                 )
-            if fabric and raw["fabric"] != fabric:
+            if fabric and raw["fabric"] not in ("", fabric):
                 raise DeployError(
                     f"This host belongs to the fabric {raw['fabric']!r} (says {self.path}), not to {fabric!r}; "
                     "a host serves one fabric. Remove it from the other one first."
                 )
             return Manifest(
-                raw["fabric"],
+                raw["fabric"] or fabric,
                 {name: _entry(each) for name, each in raw["items"].items()},
                 {name: parse_scope(each) for name, each in raw["scopes"].items()},
                 {name: list(paths) for name, paths in raw["directories"].items()},

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import TIMEOUT, CommandError, Result, attempt
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.confine import attempt_confined
@@ -40,6 +40,13 @@ class Scope:
         self.tree = Tree(spec.root, spec.uid_base, follow=not self.machine)
         self._leader: Optional[int] = None
         self._leader_known = False
+        self._memo: dict[str, Any] = {}
+
+    def memo(self, key: str, ask: Callable[[], Any]) -> Any:
+        """Something about the scope as it was found, asked for once."""
+        if key not in self._memo:
+            self._memo[key] = ask()
+        return self._memo[key]
 
     @property
     def suffix(self) -> str:

@@ -26,19 +26,18 @@ class Command(Activator):
     identity = ("creates",)
 
     def plan(self, step: Step, batch: Batch) -> list[Work]:
-        creates, command = step.activation.get("creates"), step.activation["run"]
-        wanted = not _exists(creates, batch.scope) if creates else step.full or batch.touched(step.files)
-        if not wanted:
+        command = step.activation["run"]
+        if _exists(step.activation["creates"], batch.scope):
             return []
         return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
 
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
-        creates = step.activation.get("creates")
-        return f"{creates} does not exist{scope.suffix}" if creates and not _exists(creates, scope) else None
+        creates = step.activation["creates"]
+        return None if _exists(creates, scope) else f"{creates} does not exist{scope.suffix}"
 
     def remove(self, step: Step, batch: Batch) -> list[Work]:
-        creates, command = step.activation.get("creates"), step.activation.get("remove")
-        if not command or (creates and not _exists(creates, batch.scope)):
+        command = step.activation.get("remove")
+        if not command or not _exists(step.activation["creates"], batch.scope):
             return []
         return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
 

@@ -13,11 +13,13 @@ from collections.abc import Iterable
 from typing import Any, Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.networkd import made, master
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
 
 FLOOD = "00:00:00:00:00:00"
+READY_SECONDS = 10.0
 Pairs = set[tuple[str, str]]
 
 
@@ -56,12 +58,25 @@ def _json(argv: list[str], scope: Scope) -> list[dict[str, Any]]:
 
 def live_forwarding(device: str, scope: Scope) -> Pairs:
     """(MAC, VTEP) of the device's entries that were not learned."""
-    entries = _json(["bridge", "-json", "fdb", "show", "dev", device], scope)
+    return _static(_json(["bridge", "-json", "fdb", "show", "dev", device], scope))
+
+
+def _static(entries: Iterable[dict[str, Any]]) -> Pairs:
     return {
         (each["mac"].lower(), each["dst"])
         for each in entries
         if "dst" in each and each.get("state") in ("permanent", "static", "noarp")
     }
+
+
+def _bridged(entries: Iterable[dict[str, Any]]) -> set[str]:
+    """MACs that are static in the bridge."""
+    return {each["mac"].lower() for each in entries if "master" in each and each.get("state") == "static"}
+
+
+def _stations(entries: Pairs) -> set[str]:
+    """MACs of stations that cannot move."""
+    return {mac for mac, _ in entries if mac != FLOOD}
 
 
 def live_neighbours(device: str, scope: Scope) -> Pairs:
@@ -84,13 +99,24 @@ class Fdb(Activator):
         device, bridge, paths = step.activation["device"], step.activation.get("bridge"), sorted(step.files)
         old = _entries(batch.old_text(path) for path in paths)
         new = _entries(batch.text(path) for path in paths)
-        if old == new and not step.full and not batch.touched(path for path in paths if path in batch.unsure):
+        doubtful = step.full or device in made(batch) or any(path in batch.unsure for path in paths)
+        if old == new and not doubtful:
             return []
         return [
             Work(f"update the flood list and neighbours of {device}", lambda: _update(device, bridge, new, batch.scope))
         ]
 
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
+        device = step.activation["device"]
+        found = [scope.tree.look(path) for path in sorted(step.files)]
+        wanted, _ = _entries((each.content or b"").decode() for each in found if each is not None)
+        there = scope.memo("fdb", lambda: _json(["bridge", "-json", "fdb", "show"], scope))
+        mine = [each for each in there if each.get("ifname") == device]
+        missing = {mac for mac, _ in wanted - _static(mine)} | (_stations(wanted) - _bridged(mine))
+        return f"the forwarding entry of {min(missing)} is missing on {device}" if missing else None
+
+    def unconfirmed(self, step: Step, scope: Scope) -> Optional[str]:
+        # The entries were set a moment ago, and a command that failed has said so.
         return None
 
 
@@ -105,12 +131,14 @@ def _entries(texts: Iterable[str]) -> tuple[Pairs, Pairs]:
 
 def _update(device: str, bridge: Optional[str], wanted: tuple[Pairs, Pairs], scope: Scope) -> None:
     """Make the live entries those wanted: what comes first, so that no destination is missing in between."""
+    # networkd may have begun only now to make the device.
+    wait_for(lambda: device in scope.devices() and bridge in (None, master(device)), READY_SECONDS)
     entries, present = wanted[0], live_forwarding(device, scope)
     commands = [
         f"fdb {'append' if mac == FLOOD else 'replace'} {mac} dev {device} dst {vtep} self permanent"
         for mac, vtep in sorted(entries - present)
     ]
-    kept = {mac for mac, unused in entries if mac != FLOOD}
+    kept = _stations(entries)
     commands += [
         f"fdb delete {mac} dev {device} dst {vtep} self" for mac, vtep in sorted(present - entries) if mac not in kept
     ]
@@ -132,7 +160,7 @@ def _update(device: str, bridge: Optional[str], wanted: tuple[Pairs, Pairs], sco
 def _update_bridge(device: str, stations: set[str], scope: Scope) -> None:
     """Make the stations static in the bridge, which answers ARP only for those; networkd could only make them local."""
     entries = _json(["bridge", "-json", "fdb", "show", "dev", device], scope)
-    static = {each["mac"].lower() for each in entries if "master" in each and each.get("state") == "static"}
+    static = _bridged(entries)
     _batch("bridge", [f"fdb delete {mac} dev {device} master" for mac in sorted(static - stations)], scope)
     _batch("bridge", [f"fdb replace {mac} dev {device} master static" for mac in sorted(stations - static)], scope)
 

@@ -45,6 +45,11 @@ def _planned(batch: Batch) -> Reload:
     return reload
 
 
+def made(batch: Batch) -> set[str]:
+    """Devices that networkd makes because of this batch."""
+    return _planned(batch).made
+
+
 class Reload:
     """One reload of networkd for all that a batch changes."""
 
@@ -53,6 +58,8 @@ class Reload:
         self.done = False
         self.again: list[str] = []
         """Devices to be deleted, so that networkd makes them as their changed .netdev says."""
+        self.made: set[str] = set()
+        """Devices that come into being."""
         self.restart = False
         """A reload is not enough: networkd (252) keeps what it knows of files that did not change, and with it its idea
         of a bridge that is no more; the ports of a bridge that was made anew would wait for the old one for ever."""
@@ -83,11 +90,13 @@ class Netdev(Activator):
     def plan(self, step: Step, batch: Batch) -> list[Work]:
         device, reload = step.activation["device"], _planned(batch)
         if device not in batch.scope.devices():
+            reload.made.add(device)
             # What networkd made before and somebody deleted is more than a reload can mend.
             reload.restart |= batch.new.get(step.activation["netdev"]) is None
             return [Work(f"create device {device}", reload.run)]
         if batch.touched([step.activation["netdev"]]):
             # networkd does not apply a changed .netdev to a device that exists.
+            reload.made.add(device)
             reload.restart = True
             reload.again.append(device)
             return [Work(f"make device {device} anew", reload.run)]

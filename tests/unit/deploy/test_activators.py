@@ -1,0 +1,252 @@
+"""What activations make of files, without the daemons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import addresses, fdb, networkd, nftables
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Step
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import Result
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import FileSpec, ScopeSpec
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
+
+RULES = "/etc/weft/nftables.d"
+
+
+class Recorder(Scope):
+    """A scope that records commands; ``failing`` ones do not succeed."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(ScopeSpec("host", str(root)))
+        self.calls: list[tuple[str, str]] = []
+        self.failing = 0
+        self.there: set[str] = set()
+
+    def attempt(self, argv: object, stdin: str = "", timeout: float = 0) -> Result:
+        self.calls.append((" ".join(argv), stdin))  # type: ignore[call-overload]
+        self.failing -= 1
+        return Result(1 if self.failing >= 0 else 0, "", "no")
+
+    def devices(self) -> set[str]:
+        return self.there
+
+
+@pytest.fixture
+def scope(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path)
+
+
+def put(scope: Recorder, path: str, text: str) -> None:
+    real = Path(scope.tree.real(path))
+    real.parent.mkdir(parents=True, exist_ok=True)
+    real.write_text(text)
+
+
+def change(scope: Recorder, path: str, text: str | None) -> Batch:
+    """A batch in which the file that is there becomes another one."""
+    batch = Batch(scope, simulate=False)
+    found = scope.tree.look(path)
+    batch.old[path] = found.content if found else None
+    batch.new[path] = FileSpec(path, text) if text is not None else None
+    return batch
+
+
+STRUCTURE = "table inet weft {\n\tmap m { type ipv4_addr : ipv4_addr; }\n}\n"
+
+
+def elements(*pairs: str) -> str:
+    return "".join(f"add element inet weft m {{ {pair} }}\n" for pair in pairs)
+
+
+def nft(batch: Batch, full: bool = False) -> tuple[list[str], list[tuple[str, str]]]:
+    works = nftables.Nftables().plan(Step({"kind": "nftables"}, set(batch.new), full), batch)
+    for work in works:
+        work.run()
+    return [work.text for work in works], batch.scope.calls  # type: ignore[attr-defined]
+
+
+def test_one_element_more_is_one_element_more(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", STRUCTURE)
+    put(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 1.1.1.1"))
+    texts, calls = nft(change(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 1.1.1.1", "10.0.0.2 : 1.1.1.2")))
+    assert texts == ["change nftables elements"]
+    assert calls == [("nft --file /dev/stdin", elements("10.0.0.2 : 1.1.1.2"))]
+
+
+def test_a_changed_element_goes_and_comes_in_one_transaction(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 1.1.1.1"))
+    _, calls = nft(change(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 2.2.2.2")))
+    assert calls[0][1] == "delete element inet weft m { 10.0.0.1 }\n" + elements("10.0.0.1 : 2.2.2.2")
+
+
+def test_an_element_that_moves_between_files_is_left_alone(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 1.1.1.1"))
+    batch = change(scope, f"{RULES}/a.elements", None)
+    batch.new[f"{RULES}/b.elements"] = FileSpec(f"{RULES}/b.elements", elements("10.0.0.1 : 1.1.1.1"))
+    assert nft(batch) == ([], [])
+
+
+def test_a_changed_structure_replaces_the_table_in_one_transaction(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", STRUCTURE)
+    put(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 1.1.1.1"))
+    new = STRUCTURE.replace("map m", "map n")
+    texts, calls = nft(change(scope, f"{RULES}/a.nft", new))
+    assert texts == ["load nftables rules"]
+    head = "table inet weft\ndelete table inet weft\n"
+    assert calls == [("nft --file /dev/stdin", head + new + elements("10.0.0.1 : 1.1.1.1"))]
+
+
+def test_elements_that_do_not_fit_the_live_table_bring_the_whole(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", STRUCTURE)
+    scope.failing = 1
+    _, calls = nft(change(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 1.1.1.1")))
+    assert len(calls) == 2
+    assert calls[1][1].startswith("table inet weft\ndelete table inet weft\n")
+
+
+def test_what_a_killed_run_left_in_doubt_is_loaded_whole(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", STRUCTURE)
+    batch = Batch(scope, simulate=False, unsure={f"{RULES}/a.nft"})
+    works = nftables.Nftables().plan(Step({"kind": "nftables"}, {f"{RULES}/a.nft"}), batch)
+    assert [work.text for work in works] == ["load nftables rules"]
+
+
+def test_the_last_structure_takes_its_table_with_it(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", STRUCTURE)
+    _, calls = nft(change(scope, f"{RULES}/a.nft", None))
+    assert calls[0][1] == "table inet weft\ndelete table inet weft\n"
+
+
+def test_nfts_complaint_names_the_file_and_its_line(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", STRUCTURE)
+    text = nftables._replacement(change(scope, f"{RULES}/b.nft", "one\ntwo\n"))
+    assert text.explain("/dev/stdin:7:1-3: Error: x\ntwo\n^^^") == f"{RULES}/b.nft:2:1-3: Error: x\ntwo\n^^^"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("add element inet weft s { 10.0.0.0/8 }", "delete element inet weft s { 10.0.0.0/8 }"),
+        ("add element inet weft m { 10.0.0.1 . tcp . 80 : 1.1.1.1 . 8080 }", "{ 10.0.0.1 . tcp . 80 }"),
+        ('add element inet weft s { "lan1" comment "x" }', 'delete element inet weft s { "lan1" }'),
+        ("add element bridge weft m { a : 1, b : 2 }", "delete element bridge weft m { a, b }"),
+    ],
+)
+def test_an_elements_deletion_names_its_key_alone(line: str, expected: str) -> None:
+    assert nftables.deletion(line).endswith(expected)
+
+
+def test_a_line_that_is_no_element_is_refused() -> None:
+    with pytest.raises(DeployError, match="no `add element` statement"):
+        nftables.deletion("flush ruleset")
+
+
+def route(address: str) -> str:
+    return f"route replace local {address} dev pub3 table local proto 87\n"
+
+
+def test_addresses_come_and_go(scope: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(addresses, "announce", lambda names, device, scope: told.extend(names))
+    path = f"{addresses.DIRECTORY}/eip"
+    put(scope, path, route("10.0.0.1") + route("10.0.0.2"))
+    batch = change(scope, path, route("10.0.0.2") + route("10.0.0.3"))
+    works = addresses.Addresses().plan(Step({"kind": "addresses", "device": "pub3"}, {path}), batch)
+    assert [work.text for work in works] == ["remove 10.0.0.1 and add 10.0.0.3 on pub3"]
+    works[0].run()
+    assert [stdin for _, stdin in scope.calls] == [route("10.0.0.1").replace("replace", "delete"), route("10.0.0.3")]
+    assert told == ["10.0.0.3"]
+
+
+def test_an_address_that_another_file_still_has_stays(scope: Recorder) -> None:
+    put(scope, f"{addresses.DIRECTORY}/one", route("10.0.0.1"))
+    put(scope, f"{addresses.DIRECTORY}/two", route("10.0.0.1"))
+    batch = change(scope, f"{addresses.DIRECTORY}/one", None)
+    step = Step({"kind": "addresses", "device": "pub3"}, {f"{addresses.DIRECTORY}/one"})
+    assert addresses.Addresses().plan(step, batch) == []
+
+
+def test_a_strange_address_line_is_refused(scope: Recorder) -> None:
+    path = f"{addresses.DIRECTORY}/eip"
+    batch = change(scope, path, "route flush table main\n")
+    with pytest.raises(DeployError, match="is not of the form"):
+        addresses.Addresses().plan(Step({"kind": "addresses", "device": "pub3"}, {path}), batch)
+
+
+NETWORK = """[Match]
+Name=wvx1
+[Network]
+Bridge=wbr1
+[BridgeFDB]
+MACAddress=00:00:00:00:00:00
+Destination=172.20.0.12
+[BridgeFDB]
+MACAddress=02:00:00:00:00:AA
+Destination=172.20.0.13
+[Neighbor]
+Address=10.0.0.1
+LinkLayerAddress=02:00:00:00:00:AA
+"""
+
+
+def test_static_entries_are_read_from_the_file() -> None:
+    assert fdb.forwarding(NETWORK) == {(fdb.FLOOD, "172.20.0.12"), ("02:00:00:00:00:aa", "172.20.0.13")}
+    assert fdb.neighbours(NETWORK) == {("10.0.0.1", "02:00:00:00:00:aa")}
+
+
+def test_only_the_difference_of_static_entries_is_made(scope: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = {(fdb.FLOOD, "172.20.0.99"), ("02:00:00:00:00:aa", "172.20.0.13")}
+    scope.there = {"wvx1"}
+    monkeypatch.setattr(fdb, "master", lambda device: "wbr1")
+    monkeypatch.setattr(fdb, "live_forwarding", lambda device, scope: live)
+    monkeypatch.setattr(fdb, "live_neighbours", lambda device, scope: {("10.0.0.9", "02:00:00:00:00:09")})
+    path = "/etc/systemd/network/x.network"
+    step = Step({"kind": "fdb", "device": "wvx1", "bridge": "wbr1"}, {path})
+    (work,) = fdb.Fdb().plan(step, change(scope, path, NETWORK))
+    work.run()
+    assert [call for call in scope.calls if "show" not in call[0]] == [
+        (
+            "bridge -batch -",
+            f"fdb append {fdb.FLOOD} dev wvx1 dst 172.20.0.12 self permanent\n"
+            f"fdb delete {fdb.FLOOD} dev wvx1 dst 172.20.0.99 self\n",
+        ),
+        ("bridge -batch -", "fdb replace 02:00:00:00:00:aa dev wvx1 master static\n"),
+        (
+            "ip -batch -",
+            "neighbour replace 10.0.0.1 lladdr 02:00:00:00:00:aa dev wbr1 nud permanent\n"
+            "neighbour delete 10.0.0.9 dev wbr1\n",
+        ),
+    ]
+
+
+def netdev(scope: Recorder, batch: Batch, *devices: str) -> list[str]:
+    names = [f"/etc/systemd/network/{device}.netdev" for device in devices]
+    steps = [Step({"kind": "netdev", "device": d, "netdev": n}, {n}) for d, n in zip(devices, names, strict=True)]
+    works = [work for step in steps for work in networkd.Netdev().plan(step, batch)]
+    for work in works:
+        work.run()
+    return [work.text for work in works]
+
+
+def test_new_devices_need_one_reload(scope: Recorder) -> None:
+    batch = Batch(scope, simulate=False)
+    for device in ("wa", "wb"):
+        path = f"/etc/systemd/network/{device}.netdev"
+        batch.new[path], batch.old[path] = FileSpec(path, "x"), None
+    assert netdev(scope, batch, "wa", "wb") == ["create device wa", "create device wb"]
+    assert [call for call, _ in scope.calls] == ["networkctl reload"]
+
+
+def test_a_changed_device_is_made_anew(scope: Recorder) -> None:
+    scope.there = {"wa"}
+    batch = change(scope, "/etc/systemd/network/wa.netdev", "new")
+    assert netdev(scope, batch, "wa") == ["make device wa anew"]
+    assert [call for call, _ in scope.calls] == ["ip link delete dev wa", "systemctl restart systemd-networkd.service"]
+
+
+def test_a_device_that_somebody_deleted_comes_back(scope: Recorder) -> None:
+    assert netdev(scope, Batch(scope, simulate=False), "wa") == ["create device wa"]
+    assert [call for call, _ in scope.calls] == ["systemctl restart systemd-networkd.service"]

@@ -1,0 +1,128 @@
+"""Which translation a router gives a connection, and which live ones a change of it ends."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ansible_collections.weft.vpc.plugins.module_utils.flows import Flow, Translated, Translation, ends, translation
+
+CONFIG: dict[str, Any] = {
+    "subnets": ["192.168.20.0/24", "192.168.21.0/24"],
+    "public_interfaces": ["pub4"],
+    "elastic_in": {"10.172.11.4": "192.168.20.5", "10.172.11.5": "192.168.20.5"},
+    "elastic_out": {"192.168.20.5": "10.172.11.4"},
+    "forwards": [
+        ["10.172.11.93", "tcp", 2222, 2222, "192.168.20.154", 23],
+        ["10.172.11.93", "udp", 5000, 5010, "192.168.21.9", 6000],
+    ],
+    "snat": [
+        ["192.168.20.0/24", "10.172.11.91"],
+        ["192.168.20.7/32", "10.172.11.93"],
+        ["192.168.0.0/16", "10.172.11.90"],
+    ],
+    "router_addresses": {"lan1": "192.168.20.1", "lan2": "192.168.21.1"},
+    "balancers": [["10.172.11.94", "tcp", 8080]],
+}
+ROUTER = Translation(CONFIG)
+
+
+def tcp(source: str, destination: str, port: int = 80) -> Flow:
+    return Flow("tcp", source, destination, 40000, port)
+
+
+@pytest.mark.parametrize(
+    ("flow", "expected"),
+    [
+        pytest.param(tcp("203.0.113.9", "10.172.11.4"), Translated("192.168.20.5"), id="elastic IP from outside"),
+        pytest.param(Flow("icmp", "203.0.113.9", "10.172.11.5"), Translated("192.168.20.5"), id="second EIP, ping"),
+        pytest.param(tcp("192.168.20.5", "203.0.113.9"), Translated(source="10.172.11.4"), id="elastic IP outwards"),
+        pytest.param(tcp("192.168.20.6", "203.0.113.9"), Translated(source="10.172.11.91"), id="shared SNAT"),
+        pytest.param(tcp("192.168.20.7", "203.0.113.9"), Translated(source="10.172.11.93"), id="longest prefix"),
+        pytest.param(tcp("192.168.21.7", "203.0.113.9"), Translated(source="10.172.11.90"), id="shorter prefix"),
+        pytest.param(tcp("172.31.0.1", "203.0.113.9"), Translated(), id="not from a subnet"),
+        pytest.param(tcp("192.168.20.6", "192.168.21.7"), Translated(), id="east-west"),
+        pytest.param(tcp("192.168.20.5", "192.168.21.7"), Translated(), id="east-west with an elastic IP"),
+        pytest.param(Flow("udp", "192.168.20.6", "224.0.0.5"), Translated(), id="multicast"),
+        pytest.param(tcp("203.0.113.9", "10.172.11.93", 2222), Translated("192.168.20.154", 23), id="forward"),
+        pytest.param(tcp("203.0.113.9", "10.172.11.93", 2223), Translated(), id="no forward on that port"),
+        pytest.param(
+            Flow("udp", "203.0.113.9", "10.172.11.93", 1, 5003), Translated("192.168.21.9", 6003), id="range, shifted"
+        ),
+        pytest.param(tcp("203.0.113.9", "10.172.11.93", 5003), Translated(), id="other protocol"),
+        pytest.param(
+            tcp("192.168.20.6", "10.172.11.93", 2222), Translated("192.168.20.154", 23, "192.168.20.1"), id="hairpin"
+        ),
+        pytest.param(
+            tcp("192.168.20.5", "10.172.11.93", 2222),
+            Translated("192.168.20.154", 23, "10.172.11.4"),
+            id="hairpin, EIP",
+        ),
+        pytest.param(
+            tcp("192.168.20.5", "10.172.11.4"), Translated("192.168.20.5", None, "10.172.11.4"), id="hairpin to itself"
+        ),
+        pytest.param(
+            Flow("udp", "192.168.20.6", "10.172.11.93", 1, 5000),
+            Translated("192.168.21.9", 6000, "192.168.21.1"),
+            id="hairpin into another subnet",
+        ),
+        pytest.param(tcp("192.168.20.6", "10.172.11.94", 8080), Translated(), id="balancer"),
+        pytest.param(tcp("192.168.20.6", "192.168.21.1", 53), Translated(), id="router itself"),
+    ],
+)
+def test_translation(flow: Flow, expected: Translated) -> None:
+    assert translation(flow, ROUTER) == expected
+
+
+def changed(**values: Any) -> Translation:
+    return Translation({**copy.deepcopy(CONFIG), **values})
+
+
+WITHOUT_SECOND = changed(elastic_in={"10.172.11.4": "192.168.20.5"})
+MOVED = changed(elastic_in={**CONFIG["elastic_in"], "10.172.11.5": "192.168.20.6"})
+OTHER_EXIT = changed(elastic_out={"192.168.20.5": "10.172.11.5"})
+NEW_EXIT = changed(elastic_out={**CONFIG["elastic_out"], "192.168.20.6": "10.172.11.6"})
+OTHER_PORT = changed(forwards=[["10.172.11.93", "tcp", 2222, 2222, "192.168.20.154", 24], CONFIG["forwards"][1]])
+ALL = (WITHOUT_SECOND, MOVED, OTHER_EXIT, NEW_EXIT, OTHER_PORT)
+
+CONNECTIONS = {
+    "first EIP in": tcp("203.0.113.9", "10.172.11.4"),
+    "second EIP in": tcp("203.0.113.9", "10.172.11.5"),
+    "EIP out": tcp("192.168.20.5", "203.0.113.9"),
+    "SNAT out": tcp("192.168.20.6", "203.0.113.9"),
+    "forward": tcp("203.0.113.9", "10.172.11.93", 2222),
+    "east-west": tcp("192.168.20.6", "192.168.21.7"),
+    "hairpin": tcp("192.168.20.6", "10.172.11.5", 22),
+}
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        pytest.param(WITHOUT_SECOND, {"second EIP in", "hairpin"}, id="EIP removed"),
+        pytest.param(MOVED, {"second EIP in", "hairpin"}, id="EIP moved"),
+        pytest.param(OTHER_EXIT, {"EIP out"}, id="outbound EIP changed"),
+        pytest.param(NEW_EXIT, {"SNAT out", "hairpin"}, id="outbound EIP given"),
+        pytest.param(OTHER_PORT, {"forward"}, id="forward's target port changed"),
+        pytest.param(ROUTER, set(), id="nothing changed"),
+    ],
+)
+def test_a_change_ends_exactly_what_it_must(new: Translation, expected: set[str]) -> None:
+    ended = {name for name, flow in CONNECTIONS.items() if ends(flow, translation(flow, ROUTER), ROUTER, new)}
+    assert ended == expected
+
+
+@pytest.mark.parametrize("new", ALL)
+def test_what_lives_under_the_new_rules_already_lives_on(new: Translation) -> None:
+    assert not any(ends(flow, translation(flow, new), ROUTER, new) for flow in CONNECTIONS.values())
+
+
+def test_a_connection_that_a_route_leads_elsewhere_lives_on() -> None:
+    """It goes to 172.31.0.1 through an instance, so the source translation never reached it."""
+    assert not ends(tcp("192.168.20.6", "172.31.0.1"), Translated(), ROUTER, NEW_EXIT)
+
+
+def test_an_empty_configuration_translates_nothing() -> None:
+    assert all(translation(flow, Translation({})) == Translated() for flow in CONNECTIONS.values())
