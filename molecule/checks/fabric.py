@@ -1,0 +1,116 @@
+"""A fabric whose inventory a test may change, applied as often as it likes; and what one run did, host by host."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checks import instances, play
+from checks.cloud import Cloud
+from lab.api import Lab
+from lab.paths import ROOT
+
+WALKTHROUGH = ROOT / "inventories" / "walkthrough"
+Intent = dict[str, Any]
+_TASK = re.compile(r"^TASK \[(.*)\]")
+_RESULT = re.compile(r"^(ok|changed|fatal|failed): \[([^\]]+)\](?:: \S+)? => ")
+_CHANGED = re.compile(r"changed=(\d+)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A playbook run that ended."""
+
+    status: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something, on all hosts."""
+        return sum(map(int, _CHANGED.findall(self.output)))
+
+    def results(self, task: str = "Deploy") -> dict[tuple[str, str], dict[str, Any]]:
+        """What tasks whose name starts like this returned, by task and host; asks for a run with `-v`."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        name, rest = "", self.output
+        while rest:
+            line, _newline, following = rest.partition("\n")
+            if match := _TASK.match(line):
+                name = match[1]
+            elif (match := _RESULT.match(line)) and name.startswith(task):
+                found[name, match[2]], _end = json.JSONDecoder().raw_decode(rest[match.end() :])
+            rest = following
+        return found
+
+    def did(self) -> dict[str, dict[str, list[str]]]:
+        """Files and actions of each host that a run changed, or would change."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for task in ("Deploy", "Remove"):
+            for (_task, host), result in self.results(task).items():
+                if result.get("changed"):
+                    mine = found.setdefault(host, {"files": [], "actions": []})
+                    for what, names in mine.items():
+                        names += result[what]
+        return found
+
+
+class Fabric:
+    """The walkthrough's fabric in a lab, with an inventory of its own."""
+
+    def __init__(self, lab: Lab, state: Path) -> None:
+        self.lab, self.state, self.inventory = lab, state, state / "inventory"
+        self.restore()
+
+    @property
+    def cloud(self) -> Cloud:
+        """The cloud as the inventory has it now."""
+        return Cloud(self.lab, self.inventory, self.state)
+
+    def change(self, edit: Callable[[Intent], None]) -> None:
+        path = self.inventory / "group_vars" / "all" / "fabric.yml"
+        intent = yaml.safe_load(path.read_text())
+        edit(intent)
+        path.write_text(yaml.safe_dump(intent, sort_keys=False))
+
+    def restore(self) -> None:
+        """The walkthrough's own intent again."""
+        shutil.rmtree(self.inventory, ignore_errors=True)
+        shutil.copytree(WALKTHROUGH, self.inventory)
+
+    def try_run(
+        self,
+        *options: str,
+        playbook: str = "site",
+        env: Mapping[str, str] | None = None,
+        collections: Path = play.COLLECTIONS,
+    ) -> Run:
+        """Run a playbook, whatever comes of it."""
+        done = play.play(self.lab, playbook, self.inventory, self.state, options, env, collections)
+        return Run(done.returncode, done.stdout)
+
+    def run(self, *options: str, playbook: str = "site") -> Run:
+        """Run a playbook that must succeed."""
+        done = self.try_run(*options, playbook=playbook)
+        if done.status:
+            raise AssertionError(f"{playbook} failed with status {done.status}: {done.output[-3000:]}")
+        return done
+
+    def apply(self, *options: str) -> Cloud:
+        """Make the hosts what the inventory says, and the instances, too."""
+        self.run(*options)
+        cloud = self.cloud
+        instances.start(cloud)
+        return cloud
+
+
+def drop(things: list[Intent], name: str) -> None:
+    """Remove a named thing from a list of an intent."""
+    (found,) = (one for one in things if one["name"] == name)
+    things.remove(found)

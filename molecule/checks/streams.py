@@ -1,0 +1,66 @@
+"""Long-lived traffic during a change: a TCP stream of lines, and a ping every 10 ms."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from types import TracebackType
+from typing import Any
+
+from checks.cloud import GUEST, Cloud
+from checks.failure import CheckFailedError
+
+
+class Background:
+    """A command in an instance or node that runs until it is told to stop; its stdout is its report."""
+
+    def __init__(self, cloud: Cloud, where: str, command: list[str]) -> None:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if where in cloud.wanted_instances:
+            self.process = cloud.guests[where].popen(command, text=True, **pipes)
+        else:
+            self.process = cloud.lab.popen(where, command, text=True, **pipes)
+        self.report = ""
+
+    def __enter__(self) -> Background:
+        assert self.process.stdout
+        if self.process.stdout.readline() != "ready\n":
+            raise CheckFailedError(f"traffic could not be started: {self.process.communicate()[1][-300:]}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.report, words = self.process.communicate("stop\n", timeout=60)
+        if self.process.returncode:
+            raise CheckFailedError(f"traffic ended with status {self.process.returncode}: {words[-300:]}")
+
+
+class Stream(Background):
+    """A TCP connection on which a line is sent every 10 ms and its answer awaited."""
+
+    def __init__(self, cloud: Cloud, where: str, address: str, port: int) -> None:
+        super().__init__(cloud, where, ["python3", "-c", (GUEST / "stream.py").read_text(), address, str(port)])
+
+    def told(self) -> dict[str, Any]:
+        """`lines` sent, `answers` got, `gap`: the longest wait for one in seconds, `broken`: why it ended, or null."""
+        return dict(json.loads(self.report))
+
+
+class Ping(Background):
+    """An echo request every 10 ms."""
+
+    def __init__(self, cloud: Cloud, where: str, target: str) -> None:
+        # The first answer may wait for ARP; only then is it counted.
+        script = (
+            'ping -c 1 -W 2 "$1" >/dev/null && ping -n -i 0.01 "$1" >/tmp/ping.$$ & '
+            'sleep 0.3; echo ready; read stop; kill -INT $!; pkill -INT -f "^ping -n -i 0.01 $1"; wait; '
+            "tail -n 3 /tmp/ping.$$; rm /tmp/ping.$$"
+        )
+        super().__init__(cloud, where, ["sh", "-c", script, "sh", target])
+
+    def counts(self) -> tuple[int, int]:
+        """Requests sent, answers received."""
+        found = re.search(r"(\d+) packets transmitted, (\d+) received", self.report)
+        if not found:
+            raise CheckFailedError(f"ping told nothing: {self.report[-300:]}")
+        return int(found[1]), int(found[2])
