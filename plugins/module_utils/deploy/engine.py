@@ -8,7 +8,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy import packages
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import nftables
@@ -26,10 +26,12 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import PHA
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.removal import Removal, guard, obsolete
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.report import Report
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.rollback import RollbackStore
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.transaction import Transaction
 
 LOCK = "/run/weft-deploy.lock"
+PATIENCE = 120.0
+"""Seconds to wait for another run's end."""
 
 
 def deploy(raw: Mapping[str, Any], simulate: bool, directory: str = DIRECTORY, lock: str = LOCK) -> Report:
@@ -43,11 +45,18 @@ def deploy(raw: Mapping[str, Any], simulate: bool, directory: str = DIRECTORY, l
 def _locked(path: str) -> Iterator[None]:
     """Two runs at once on one host would each undo the other's half-done work. The lock ends with the process."""
     with open(path, "a", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DeployError("Another run is deploying to this host at the moment; wait for its end.") from None
+        # A run whose controller was killed may still be at work here for a while.
+        if not wait_for(lambda: _lock(lock), PATIENCE):
+            raise DeployError(f"Another run has been deploying to this host for {PATIENCE:g} s; wait for its end.")
         yield
+
+
+def _lock(handle: TextIO) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Engine:
@@ -104,6 +113,7 @@ class Engine:
         """Only what the manifest says of these items is out of date (their group, say); nothing is to be done."""
         for change in changes:
             item = change.item
+            self.host.manifest.scopes[item.scope] = self.host.scopes[item.scope].spec
             self.host.manifest.items[item.id] = Entry(
                 item.role, item.phase, item.group, item.scope, item.order, "applied", version_of(item)
             )

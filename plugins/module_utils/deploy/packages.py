@@ -40,6 +40,7 @@ def _install(wanted: list[str]) -> None:
     try:
         run([*environment, *install], timeout=LIMIT)
     except CommandError:
-        # The package lists may be too old for the mirror.
+        # An installation may have been killed, or the package lists be too old for the mirror.
+        run([*environment, "dpkg", "--configure", "-a"], timeout=LIMIT)
         run(["apt-get", "update"], timeout=LIMIT)
         run([*environment, *install], timeout=LIMIT)

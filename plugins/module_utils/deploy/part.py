@@ -18,7 +18,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.faultpoints import
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.files import STAGING, Found
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.flowtable import TRANSLATION, flow_works
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import Manifest, ManifestFile
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation, FileSpec, sha256
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import FileSpec, sha256
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.report import Report
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.rollback import RollbackStore
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
@@ -133,11 +133,21 @@ class Part:
     def refuse_foreign(self) -> None:
         """Nothing that is there and not ours is taken over."""
         owners = self.host.manifest.owners(self.scope.name)
+        objects = self._recorded_objects()
         for change in self.changes:
             for spec in change.files:
                 self._refuse_file(change, spec, owners)
             if change.entry is None and not self.scope.machine:
-                self._refuse_objects(change)
+                self._refuse_objects(change, objects)
+
+    def _recorded_objects(self, without: str = "") -> set[Key]:
+        """Live objects that the manifest names, but for one item's."""
+        return {
+            activator(each).key(each)
+            for name, entry in self.host.manifest.items.items()
+            if name != without and entry.scope == self.scope.name
+            for each in (entry.version.activate if without else entry.activations())
+        }
 
     def _refuse_file(self, change: Change, spec: FileSpec, owners: dict[str, str]) -> None:
         found = change.found.get(spec.path)
@@ -147,20 +157,17 @@ class Part:
         if not self.scope.machine:
             raise DeployError(
                 f"The file {path} exists and is not ours; {change.item.id} will not overwrite it. "
-                "Move it away and run again; nothing was changed."
+                "Move it away and run again; nothing of its group was changed."
             )
         if found.content is None and found.link is None:
             raise DeployError(f"{path}, which {change.item.id} needs, is neither a file nor a symbolic link.")
 
-    def _refuse_objects(self, change: Change) -> None:
-        known = {
-            activator(each).key(each) for entry in self.host.manifest.items.values() for each in entry.activations()
-        }
+    def _refuse_objects(self, change: Change, ours: set[Key]) -> None:
         for step in steps_of(change.item):
             kind = activator(step.activation)
-            reason = None if kind.key(step.activation) in known else kind.taken(step, self.scope)
+            reason = None if kind.key(step.activation) in ours else kind.taken(step, self.scope)
             if reason is not None:
-                raise DeployError(f"{change.item.id} cannot be deployed: {reason}. Nothing was changed.")
+                raise DeployError(f"{change.item.id} cannot be deployed: {reason}. Nothing of its group was changed.")
 
     def check(self) -> None:
         """Let the daemons judge the new files, none of which is in place yet."""
@@ -223,12 +230,9 @@ class Part:
 
     def _ended(self, change: Change) -> Iterable[Step]:
         """Live objects that nobody wants any more."""
-        wanted = {
-            activator(each).key(each)
-            for name, entry in self.host.manifest.items.items()
-            if name != change.item.id and entry.scope == self.scope.name
-            for each in entry.version.activate
-        }
+        if not change.ended:
+            return
+        wanted = self._recorded_objects(without=change.item.id)
         wanted |= {activator(step.activation).key(step.activation) for step in self.steps}
         for activation in change.ended:
             kind = activator(activation)
@@ -313,106 +317,6 @@ class Part:
             if not wait_for(partial(_in_force, step, self.scope, reasons), kind.patience()):
                 words = kind.last_words(step, self.scope)
                 raise DeployError(f"After the change {reasons[-1]}.\n{words}".rstrip())
-
-    # Putting back
-
-    def put_back(self) -> None:
-        """Make the files what they were and let them be in force again; what is new goes."""
-        new = [change for change in self.changes if change.entry is None or _never_confirmed(change)]
-        old = [change for change in self.changes if change not in new]
-        self._take_back(new)
-        self._restore(old)
-
-    def _take_back(self, changes: Sequence[Change]) -> None:
-        if not changes:
-            return
-        before = {path: found for change in changes for path, found in change.found.items()}
-        batch = Batch(self.scope, False, starting=self.host.starting)
-        for change in changes:
-            for spec in change.item.files:
-                found = before.get(spec.path)
-                batch.old[spec.path] = spec.content.encode() if spec.link is None else None
-                # In a machine a file of a package may have been there.
-                batch.new[spec.path] = _spec(spec.path, found) if change.entry is None and found is not None else None
-        steps = [step for change in reversed(changes) for step in reversed(list(steps_of(change.item)))]
-        self.scope.forget()
-        if self.scope.running:
-            for step in steps:
-                kind = activator(step.activation)
-                for work in kind.plan(step, batch) if kind.shared else kind.remove(step, batch):
-                    work.run()
-        self._lay(batch)
-        if self.scope.running:
-            for step in steps:
-                for work in activator(step.activation).removed(step, batch):
-                    work.run()
-
-    def _restore(self, changes: Sequence[Change]) -> None:
-        if not changes:
-            return
-        batch = Batch(self.scope, False)
-        for change in changes:
-            for path in (*(spec.path for spec in change.files), *change.gone, *change.unsure):
-                spec = self._former(change, path)
-                now = self.scope.tree.look(path)
-                batch.old[path] = now.content if now is not None else None
-                batch.new[path] = spec
-                batch.unsure.add(path)
-        self._lay(batch)
-        self.scope.forget()
-        if not self.scope.running:
-            return
-        for change in changes:
-            version = _last_confirmed(change)
-            keys = {activator(each).key(each) for each in version}
-            for activation in change.item.activate:
-                kind = activator(activation)
-                if kind.key(activation) not in keys and not kind.shared:
-                    for work in kind.remove(Step(activation, set()), batch):
-                        work.run()
-            for activation in version:
-                kind = activator(activation)
-                owned = change.entry.paths() if change.entry is not None else ()
-                step = Step(activation, kind.files(activation, owned), full=True)
-                for work in kind.plan(step, batch):
-                    work.run()
-
-    def _former(self, change: Change, path: str) -> Optional[FileSpec]:
-        """The file as it was confirmed last; as it was found where that is not known."""
-        entry = change.entry
-        version = (entry.previous or entry.version) if entry is not None else None
-        state = version.files.get(path) if version is not None else None
-        if state is not None and "sha256" in state:
-            content = self.host.store.get(state["sha256"])
-            if content is not None:
-                return FileSpec(path=path, content=content.decode(), mode=int(state["mode"], 8))
-        found = change.found.get(path)
-        return _spec(path, found) if found is not None else None
-
-    def _lay(self, batch: Batch) -> None:
-        for path, spec in batch.new.items():
-            if spec is None:
-                self.scope.tree.remove(path)
-            else:
-                self.scope.tree.prepare(spec)
-                self.scope.tree.swap(path)
-
-
-def _spec(path: str, found: Optional[Found]) -> Optional[FileSpec]:
-    if found is None:
-        return None
-    return FileSpec(path=path, content=(found.content or b"").decode(), mode=found.mode, link=found.link)
-
-
-def _never_confirmed(change: Change) -> bool:
-    return change.entry is not None and not change.entry.applied and change.entry.previous is None
-
-
-def _last_confirmed(change: Change) -> Sequence[Activation]:
-    entry = change.entry
-    if entry is None:
-        return ()
-    return (entry.previous or entry.version).activate
 
 
 def was_secret(found: Optional[Found]) -> bool:

@@ -11,6 +11,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.comparison import 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import applying, confirmed, restored
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.part import Host, Part
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.undo import Undo
 
 
 class Transaction:
@@ -33,7 +34,7 @@ class Transaction:
             for part in self.parts:
                 self._perform(part)
             self._confirm()
-        except DeployError as error:
+        except (DeployError, OSError) as error:
             if self.host.simulate:
                 raise
             raise DeployError(f"{error}\n{self._put_back()}") from error
@@ -83,7 +84,7 @@ class Transaction:
         for part in reversed(self.parts):
             if part.begun:
                 try:
-                    part.put_back()
+                    Undo(part.scope, part.changes, self.host.store).run()
                 except (DeployError, OSError) as error:
                     failures.append(str(error))
         if failures:
