@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
                 "use_saved": {"type": "bool", "default": False},
                 "show": {"type": "bool", "default": False},
                 "destroy": {"type": "bool", "default": False},
+                "release": {"type": "bool", "default": True},
             }
         )
         self._variables = task_vars or {}
@@ -60,7 +61,14 @@ class ActionModule(ActionBase):
         fabric = intent.get("weft_fabric")
         name = fabric.get("name") if isinstance(fabric, dict) else None
         ledger = LedgerFile(state / "weft-ledger.json", name if isinstance(name, str) else "unnamed")
-        outcome = make(intent, self._inventory(), ledger, datetime.now(UTC), dry_run=self._task.check_mode)
+        outcome = make(
+            intent,
+            self._inventory(),
+            ledger,
+            datetime.now(UTC),
+            dry_run=self._task.check_mode,
+            release=arguments["release"],
+        )
         for warning in in_order(outcome.warnings):
             display.warning(str(warning))
         found = diff.changes(store.load_applied(state / ".weft" / "applied"), outcome.plan.hosts)

@@ -39,6 +39,12 @@ options:
     description: Plan the fabric with nothing in it, so that everything weft.vpc made is removed.
     type: bool
     default: false
+  release:
+    description:
+      - Release what objects had that left the intent. Leave it out where the plan may not be applied; until it is, they
+        are on the hosts.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: The ledger and O(plan_file) are not written.

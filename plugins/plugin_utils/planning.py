@@ -49,9 +49,18 @@ class Outcome:
 
 
 def make(
-    variables: Mapping[str, Any], inventory: Inventory, store: LedgerStore, now: datetime, *, dry_run: bool
+    variables: Mapping[str, Any],
+    inventory: Inventory,
+    store: LedgerStore,
+    now: datetime,
+    *,
+    dry_run: bool,
+    release: bool = True,
 ) -> Outcome:
     """Plan a fabric. Writes the ledger unless this is a dry run.
+
+    Without ``release`` the ledger keeps what objects have that left the intent: as long as the plan is not applied,
+    they are on the hosts.
 
     Raises IntentError with everything that is wrong, and LedgerError; neither leaves anything changed.
     """
@@ -61,7 +70,7 @@ def make(
             {name: _underlay(host.links) for name, host in inventory.hosts.items() if host.links}
         )
         intent, warnings = load(variables, _hosts(inventory, ledger))
-        allocation = allocate(ledger, list(requests(intent)), now, REST)
+        allocation = allocate(ledger, list(requests(intent)), now, REST, partial=not release)
         if allocation.findings:
             raise IntentError(allocation.findings)
         plan = make_plan(

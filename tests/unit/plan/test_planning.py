@@ -89,6 +89,15 @@ def test_a_fabric_taken_down_tells_every_host_nothing(tmp_path: Path, variables:
     assert found and {one.action for one in found} == {"destroy"}
 
 
+def test_what_is_only_planned_releases_nothing(tmp_path: Path, variables: dict[str, Any]) -> None:
+    ledger = LedgerFile(tmp_path / "weft-ledger.json", "shanghai")
+    plan(tmp_path, variables)
+    variables["weft_vpcs"][0]["elastic_ips"].pop()
+    only_planned = make(variables, inventory(), ledger, NOW, dry_run=False, release=False)
+    assert (only_planned.changes, ledger.read().tombstones) == ([], {})
+    assert len(plan(tmp_path, variables).changes) == len(ledger.read().tombstones) == 1
+
+
 def test_a_saved_plan_is_refused_once_the_intent_has_moved_on(tmp_path: Path, variables: dict[str, Any]) -> None:
     saved = plan(tmp_path, variables).plan
     assert moved_on(saved.inventory, variables, inventory(), saved.intent) == []
