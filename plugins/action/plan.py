@@ -69,13 +69,6 @@ class ActionModule(ActionBase):
             dry_run=self._task.check_mode,
             release=arguments["release"],
         )
-            intent,
-            self._inventory(),
-            ledger,
-            datetime.now(UTC),
-            dry_run=self._task.check_mode,
-            release=arguments["release"],
-        )
         for warning in in_order(outcome.warnings):
             display.warning(str(warning))
         found = diff.changes(store.load_applied(state / ".weft" / "applied"), outcome.plan.hosts)
