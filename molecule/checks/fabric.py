@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from checks import instances, play
 from checks.cloud import Cloud
 from lab.api import Lab
 from lab.paths import ROOT
+from lab.shell import patient
 
 WALKTHROUGH = ROOT / "inventories" / "walkthrough"
 Intent = dict[str, Any]
@@ -101,6 +103,14 @@ class Fabric:
         if done.status:
             raise AssertionError(f"{playbook} failed with status {done.status}: {done.output[-3000:]}")
         return done
+
+    def await_leases(self, seconds: float = 60.0) -> None:
+        """Wait until every instance has an address again."""
+        deadline = time.monotonic() + patient(seconds)
+        while missing := [name for name, guest in self.cloud.guests.items() if not guest.leases().get("eth0")]:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no lease within {seconds:.0f} s for {', '.join(missing)}")
+            time.sleep(0.5)
 
     def apply(self, *options: str) -> Cloud:
         """Make the hosts what the inventory says, and the instances, too."""

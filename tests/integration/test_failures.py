@@ -1,0 +1,103 @@
+"""What goes wrong in a run leaves what ran before: bad files, bad hosts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from checks import steps
+from checks.fabric import Fabric, Intent
+
+from lab.paths import ROOT
+
+pytestmark = pytest.mark.packets
+ROUTER_ROOT = "/var/lib/weft/routers/vpc-1.admin/root"
+#: Template -> what to break in it, the file it makes, and the words of the daemon that refuses it.
+BROKEN = {
+    "lb/templates/haproxy.cfg.j2": ("    balance ", "    balnace ", "/etc/haproxy/haproxy.cfg", "unknown keyword"),
+    "dhcp_dns/templates/dnsmasq.conf.j2": ("cache-size=", "cash-size=", "/etc/weft/dnsmasq.conf", "bad option"),
+    "routes/templates/frr.conf.j2": ("ip route ", "ip rout3 ", "/etc/frr/frr.conf", "rout3"),
+    "port_forward/templates/port_forward.nft.j2": (
+        "type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service",
+        "type ipv4_addr . inet_proto . inet_servise : ipv4_addr . inet_service",
+        "/etc/weft/nftables.d/30-port_forward.nft",
+        "inet_servise",
+    ),
+}
+
+
+@pytest.fixture
+def collections(fabric: Fabric) -> Path:
+    """A tree with a copy of this collection, to be broken."""
+    tree = fabric.state / "broken"
+    copy = tree / "ansible_collections" / "weft" / "vpc"
+    shutil.rmtree(tree, ignore_errors=True)
+    for part in ("plugins", "roles", "playbooks", "meta"):
+        shutil.copytree(ROOT / part, copy / part)
+    shutil.copy(ROOT / "galaxy.yml", copy)
+    return tree
+
+
+def checksums(fabric: Fabric) -> str:
+    places = f"/etc/systemd /etc/weft {ROUTER_ROOT}/etc /var/lib/weft/manifest.json"
+    return fabric.cloud.read("gw1", f"find {places} -type f ! -name machine-id -print0 | sort -z | xargs -0 sha256sum")
+
+
+@pytest.mark.parametrize("template", BROKEN)
+def test_bad_file_is_never_installed(fabric: Fabric, collections: Path, template: str) -> None:
+    good, bad, path, words = BROKEN[template]
+    source = collections / "ansible_collections/weft/vpc/roles" / template
+    text = source.read_text()
+    assert good in text
+    source.write_text(text.replace(good, bad))
+    before = checksums(fabric)
+    done = fabric.try_run(collections=collections)
+    assert done.status != 0
+    assert path in done.output and words in done.output, done.output[-3000:]
+    assert checksums(fabric) == before
+    assert steps.failures(fabric.cloud, [5, 7, 8, 11]) == []
+    assert fabric.run().changed == 0
+
+
+def test_file_of_the_user_is_not_taken(fabric: Fabric) -> None:
+    """A host where a run must fail keeps what it has; when the user has made room, the next run goes through."""
+
+    def add(intent: Intent) -> None:
+        new = {"name": "vpc-ins4", "tenant": "admin", "host": "hv2", "nics": [{"network": "vpc-1-2"}]}
+        intent["weft_instances"].append(new)
+
+    fabric.change(add)
+    fabric.run(playbook="plan")
+    device = f"wp{fabric.cloud.recorded('admin/vpc-ins4/0:port')}"
+    mine = f"/etc/systemd/network/05-weft-{device}.network"
+    old = fabric.cloud
+    old.read("hv2", f"printf '# mine\\n' > {mine}")
+    done = fabric.try_run()
+    assert done.status != 0 and mine in done.output, done.output[-3000:]
+    assert old.read("hv2", f"cat {mine}") == "# mine\n"
+    old.read("hv2", f"rm {mine}")
+    fabric.apply()
+    assert steps.failures(fabric.cloud, [4, 5, 7, 10]) == []
+
+
+def test_bad_intent_touches_no_host(fabric: Fabric) -> None:
+    def overlap(intent: Intent) -> None:
+        network = {"name": "again", "pool": "vxlan-pool", "cidr": "192.168.20.0/23"}
+        intent["weft_vpcs"][0]["networks"].append(network)
+
+    ledger, before = (fabric.state / "weft-ledger.json").read_bytes(), checksums(fabric)
+    fabric.change(overlap)
+    done = fabric.try_run()
+    assert done.status != 0 and "WEFT-R3-overlap" in done.output
+    assert "Traceback" not in done.output
+    assert checksums(fabric) == before and (fabric.state / "weft-ledger.json").read_bytes() == ledger
+
+
+def test_hard_reboot_of_hypervisor_and_router_node(fabric: Fabric) -> None:
+    """A power cut: everything works again without a run."""
+    for node in ("hv1", "gw1"):
+        fabric.lab.reboot(node, hard=True)
+    # The guests on hv1 start with it and ask for their leases themselves; nothing is told to them here.
+    fabric.await_leases()
+    assert steps.failures(fabric.cloud) == []
