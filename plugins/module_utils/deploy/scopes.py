@@ -120,6 +120,14 @@ class Scope:
             return attempt_confined(argv, self.spec.root, self.spec.uid_base, stdin)
         return attempt(["unshare", "--net", "--", *argv], stdin)
 
+    def attempt_in_network(self, argv: Sequence[str], stdin: str = "") -> Result:
+        """Run a program of the host in the scope's network.
+
+        nft needs it: in a user namespace it may not send more at once than net.core.wmem_max, which some thousand
+        elements exceed.
+        """
+        return attempt(["nsenter", f"--target={self.leader}", "--net", "--", *argv] if self.machine else argv, stdin)
+
     def devices(self) -> set[str]:
         """Names of the network devices in the scope."""
         try:

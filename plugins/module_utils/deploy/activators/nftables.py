@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError, attempt
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.netlink import tables
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
@@ -127,10 +127,12 @@ class Nftables(Activator):
         return {path for path in owned if belongs(path)}
 
     def refusal(self, step: Step, batch: Batch) -> Optional[str]:
-        if not self._touched(step, batch) and not step.full:
+        if not step.full and not self._touched(step, batch):
+            return None
+        if not self._whole(step, batch) and batch.scope.running and _fits(_difference(batch), batch.scope):
             return None
         ruleset = _replacement(batch)
-        result = batch.scope.attempt_check(["nft", "--check", "--file", "/dev/stdin"], ruleset.value)
+        result = attempt(["unshare", "--net", "--", "nft", "--check", "--file", "/dev/stdin"], ruleset.value)
         if not result.status:
             return None
         return f"nft refuses the new rules{batch.scope.suffix}:\n{ruleset.explain(result.message)}"
@@ -139,11 +141,16 @@ class Nftables(Activator):
     def _touched(step: Step, batch: Batch) -> bool:
         return any(belongs(path) for path in batch.new) or batch.touched(step.files)
 
+    @staticmethod
+    def _whole(step: Step, batch: Batch) -> bool:
+        """True if elements alone will not do."""
+        structure = any(path.endswith(STRUCTURE) and belongs(path) for path in batch.new)
+        return step.full or structure or any(belongs(path) for path in batch.unsure)
+
     def plan(self, step: Step, batch: Batch) -> list[Work]:
         if not step.full and not self._touched(step, batch):
             return []
-        structure = any(path.endswith(STRUCTURE) and belongs(path) for path in batch.new)
-        if step.full or structure or any(belongs(path) for path in batch.unsure):
+        if self._whole(step, batch):
             return [Work(f"load nftables rules{batch.scope.suffix}", lambda: _load(batch))]
         change = _difference(batch)
         if not change:
@@ -161,14 +168,19 @@ class Nftables(Activator):
         return f"the nftables table {missing[0]} weft does not exist{scope.suffix}" if missing else None
 
 
+def _fits(change: str, scope: Scope) -> bool:
+    """True if the live tables would take the change: sooner said than whether a kernel would take the whole."""
+    return not scope.attempt_in_network(["nft", "--check", "--file", "/dev/stdin"], change).status
+
+
 def _load(batch: Batch) -> None:
     ruleset = _replacement(batch)
-    result = batch.scope.attempt(["nft", "--file", "/dev/stdin"], ruleset.value)
+    result = batch.scope.attempt_in_network(["nft", "--file", "/dev/stdin"], ruleset.value)
     if result.status:
         raise CommandError(["nft", "--file", "..."], ruleset.explain(result.message))
 
 
 def _change(batch: Batch, change: str) -> None:
     # Somebody may have flushed the tables or changed an element by hand: then only the whole will do.
-    if batch.scope.attempt(["nft", "--file", "/dev/stdin"], change).status:
+    if batch.scope.attempt_in_network(["nft", "--file", "/dev/stdin"], change).status:
         _load(batch)
