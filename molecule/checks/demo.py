@@ -128,6 +128,8 @@ def report(results: list[steps.Result], lab: Lab, state: Path, terminal: Termina
     terminal.line()
     terminal.line(terminal.paint(words, GREEN if passed == len(results) else RED))
     cli = "bin/lab" if lab.id == DEFAULT_ID else f"bin/lab --lab {lab.id}"
+    # In the guest the lab is reached from outside, and only so.
+    cli = f"LAB_KERNEL=debian {cli}" if "LAB_GUEST" in os.environ else cli
     terminal.line(f"""
 The lab stays up. To look around:
   {cli} status                                    machines and instances

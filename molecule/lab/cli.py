@@ -114,8 +114,11 @@ def forward(options: argparse.Namespace, arguments: list[str]) -> int:
     if options.command == "instances" and options.what == "apply" and options.file != "-":
         # The file is on this computer.
         arguments = ["-" if word == options.file else word for word in arguments]
-        with open(options.file) as wanted:
-            os.dup2(wanted.fileno(), sys.stdin.fileno())
+        try:
+            with open(options.file) as wanted:
+                os.dup2(wanted.fileno(), 0)
+        except OSError as error:
+            raise LabError(f"The instances in '{options.file}' cannot be read: {error}.") from error
     vm.become(["bin/lab", *arguments])
     return 0
 

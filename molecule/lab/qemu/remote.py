@@ -84,6 +84,7 @@ def environment(slowness: float) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TERM": os.environ.get("TERM", "dumb"),
         "LAB_KERNEL": "host",
+        "LAB_GUEST": "1",
         "LAB_SLOW": f"{slowness:g}",
         # Seconds Ansible waits for what it thinks is a dead connection, and for facts.
         "ANSIBLE_TIMEOUT": f"{10 * slowness:.0f}",

@@ -23,10 +23,11 @@ TOOLS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs
 MEMORY = os.environ.get("LAB_GUEST_MEMORY", "8G")
 # How many times slower than a computer the guest is; what waits in the lab waits so much longer.
 SLOWNESS = {"kvm": 2.0, "tcg": 10.0}
-# Five levels of page tables are another lookup for every one that emulation misses.
+# Five levels of page tables are another look-up for each one that emulation misses, and glibc would choose AVX, which
+# it emulates one element at a time.
 ACCELERATION = {
     "kvm": ["-accel", "kvm", "-cpu", "host"],
-    "tcg": ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,la57=off"],
+    "tcg": ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,la57=off,avx=off,avx2=off"],
 }
 # The probe only loads a few drivers: about a second. A KVM that is present and useless hangs before that.
 PROBE_TIMEOUT = 10.0
