@@ -31,9 +31,10 @@ check: setup ## all static checks, two at a time; goes on after a failure
 	@echo "── check: $(CHECKS), two at a time; each is shown when it ends"
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 
-test: ## all tests: unit, packets, molecule
+test: ## all tests: unit, packets, debian-kernel, molecule
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory packets
+	@$(MAKE) --no-print-directory debian-kernel
 	@$(MAKE) --no-print-directory molecule
 
 lint: setup ## ruff: lint and format
@@ -68,7 +69,7 @@ packets: setup ## tests with real packets in the lab
 	$(STEP) pytest tests/integration --ignore=tests/integration/debian_kernel
 
 debian-kernel: setup ## the walkthrough in a guest with Debian's stock kernel, before and after a reboot of it
-	$(STEP) pytest tests/integration/debian_kernel
+	$(STEP) pytest --capture=no tests/integration/debian_kernel
 
 molecule: setup ## the molecule scenarios
 	@for scenario in $(SCENARIOS); do \
