@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,8 +89,8 @@ def _complete(path: Path) -> bool:
     return path.is_dir() and (path / "usr").is_dir() and "." not in path.name
 
 
-def _forget(paths: object) -> None:
-    for path in paths:  # type: ignore[attr-defined]
+def _forget(paths: Iterable[Path]) -> None:
+    for path in paths:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

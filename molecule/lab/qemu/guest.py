@@ -35,20 +35,19 @@ class Guest:
         with locked(LOCK):
             HOME.mkdir(parents=True, exist_ok=True)
             if not vm.pid():
-                self._boot()
-            remote.connect()
+                self._start()
+            if not remote.connected():
+                with step(f"boot the guest ({vm.running_by()})"):
+                    remote.wait(BOOT_TIMEOUT * self.slowness())
             remote.sync()
 
-    def _boot(self) -> None:
+    def _start(self) -> None:
         if not KEY.exists():
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "weft-guest", "-f", str(KEY)])
         mine = disks.ensure(tree.SUITE)
-        kind = vm.accelerator(mine)
-        with step(f"boot the guest ({kind})"):
-            SYNCED.unlink(missing_ok=True)
-            disks.layer(mine)
-            vm.start(mine, kind)
-            remote.wait(BOOT_TIMEOUT * vm.SLOWNESS[kind])
+        SYNCED.unlink(missing_ok=True)
+        disks.layer(mine)
+        vm.start(mine, vm.accelerator(mine))
 
     def down(self) -> None:
         """Pull the plug, and forget what the guest wrote; its disks stay for the next time."""

@@ -29,10 +29,13 @@ def ssh(*words: str) -> list[str]:
     return [*vm.inside(), "ssh", *OPTIONS, *words]
 
 
+def connected() -> bool:
+    """Whether the shared connection is open."""
+    return quietly(ssh("-O", "check", TARGET))
+
+
 def connect() -> None:
-    """Open the shared connection, unless it is open."""
-    if quietly(ssh("-O", "check", TARGET)):
-        return
+    """Open the shared connection; it is not open afterwards when the guest does not answer."""
     SSH.unlink(missing_ok=True)
     # A master of its own, with no stream of ours: one that a command left behind would keep its output open.
     subprocess.run(
@@ -66,7 +69,7 @@ def wait(timeout: float, before: str = "") -> None:
         if not vm.pid():
             raise LabError(f"The lab's guest ended while it booted; its console is in {CONSOLE}.")
         connect()
-        if boot_id() not in ("", before):
+        if connected() and boot_id() not in ("", before):
             return
         disconnect()
         time.sleep(0.5)
