@@ -26,7 +26,7 @@ def survey_manifest(manifest: Manifest) -> dict[str, Any]:
         name: {"digest": entry.version.digest, "state": entry.state, "role": entry.role}
         for name, entry in manifest.items.items()
     }
-    return {"fabric": manifest.fabric, "items": items, "drift": sorted(reasons), "reasons": reasons}
+    return {"fabric": manifest.fabric, "recorded": items, "drift": sorted(reasons), "reasons": reasons}
 
 
 def _reasons(entry: Entry, scope: Scope) -> Iterator[str]:
@@ -40,5 +40,5 @@ def _reasons(entry: Entry, scope: Scope) -> Iterator[str]:
         elif found.state != state:
             yield f"{scope.tree.real(path)} was changed by somebody else"
     steps = (Step(each, activator(each).files(each, entry.version.files)) for each in entry.version.activate)
-    for _, reason in unhealthy(steps, scope):
+    for _key, reason in unhealthy(steps, scope):
         yield reason

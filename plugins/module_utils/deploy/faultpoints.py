@@ -20,7 +20,7 @@ def faultpoint(name: str) -> None:
     wanted = os.environ.get("WEFT_TEST_KILL_AT")
     if not wanted:
         return
-    point, _, number = wanted.partition(":")
+    point, _colon, number = wanted.partition(":")
     if point != name:
         return
     _passed[name] += 1

@@ -48,9 +48,9 @@ class Tracked:
 
 
 def _tuple(data: bytes) -> Flow:
-    parts = {kind: value for kind, value, _ in attributes(data)}
-    addresses = {kind: value for kind, value, _ in attributes(parts.get(TUPLE_IP, b""))}
-    protocol = {kind: value for kind, value, _ in attributes(parts.get(TUPLE_PROTO, b""))}
+    parts = {kind: value for kind, value, _nested in attributes(data)}
+    addresses = {kind: value for kind, value, _nested in attributes(parts.get(TUPLE_IP, b""))}
+    protocol = {kind: value for kind, value, _nested in attributes(parts.get(TUPLE_PROTO, b""))}
     number = protocol[PROTO_NUMBER][0]
     return Flow(
         _PROTOCOLS.get(number, str(number)),
@@ -90,7 +90,7 @@ def entries(link: socket.socket) -> Iterator[Tracked]:
 def delete(link: socket.socket, entry: Tracked) -> None:
     """End one connection; one that ended by itself is no error."""
     send(link, CT_DELETE, NLM_ACK, entry.identity)
-    for _, payload in messages(link):
+    for _kind, payload in messages(link):
         number = error_number(payload)
         if number not in (0, errno.ENOENT):
             raise DeployError(f"The connection {entry.flow} cannot be ended: {os.strerror(number)}.")

@@ -48,7 +48,7 @@ def messages(link: socket.socket) -> Iterator[tuple[int, bytes]]:
         data = link.recv(1 << 20)
         at = 0
         while at + 16 <= len(data):
-            length, kind, *_ = _HEADER.unpack_from(data, at)
+            length, kind, *_rest = _HEADER.unpack_from(data, at)
             if kind == NLMSG_DONE:
                 return
             yield kind, data[at + 16 : at + length]
@@ -77,6 +77,6 @@ def tables(pid: Optional[int]) -> set[str]:
         for kind, payload in messages(link):
             if kind == NLMSG_ERROR:
                 break
-            names = [value for key, value, _ in attributes(payload[4:]) if key == NFTA_TABLE_NAME]
+            names = [value for key, value, _nested in attributes(payload[4:]) if key == NFTA_TABLE_NAME]
             found.update(f"{FAMILIES.get(payload[0], payload[0])} {name.rstrip(bytes(1)).decode()}" for name in names)
     return found

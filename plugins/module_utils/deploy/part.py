@@ -313,10 +313,11 @@ class Part:
             return
         for step in self.steps:
             kind = activator(step.activation)
-            reasons: list[Optional[str]] = []
-            if not wait_for(partial(_in_force, step, self.scope, reasons), kind.patience()):
+            wait_for(partial(_decided, step, self.scope), kind.patience())
+            reason = kind.unconfirmed(step, self.scope)
+            if reason is not None:
                 words = kind.last_words(step, self.scope)
-                raise DeployError(f"After the change {reasons[-1]}.\n{words}".rstrip())
+                raise DeployError(f"After the change {reason}.\n{words}".rstrip())
 
 
 def was_secret(found: Optional[Found]) -> bool:
@@ -324,6 +325,7 @@ def was_secret(found: Optional[Found]) -> bool:
     return found is not None and found.link is None and not found.mode & 0o077
 
 
-def _in_force(step: Step, scope: Scope, reasons: list[Optional[str]]) -> bool:
-    reasons.append(activator(step.activation).unconfirmed(step, scope))
-    return reasons[-1] is None
+def _decided(step: Step, scope: Scope) -> bool:
+    """True once a live object is in force, or will never be."""
+    kind = activator(step.activation)
+    return kind.unconfirmed(step, scope) is None or kind.hopeless(step, scope)

@@ -334,7 +334,8 @@ def _features() -> dict[str, bool]:
             cached: dict[str, bool] = json.load(source)
             return cached
     except (OSError, ValueError):
-        found = probe()
+        pass
+    found = probe()
     # Without nft nothing could be said about it yet; it may be installed before the next survey.
     if shutil.which("nft", path=SEARCH):
         os.makedirs(CACHE, exist_ok=True)

@@ -65,7 +65,7 @@ class Removal:
         scope = self.host.scopes[scope_name]
         batch = Batch(scope, self.host.simulate, starting=self.host.starting)
         kept = self._kept_paths(scope_name)
-        for _, entry in gone:
+        for _name, entry in gone:
             for path in sorted(entry.paths() - kept):
                 found = scope.tree.look(path) if scope.ready else None
                 batch.new[path] = None
@@ -85,14 +85,14 @@ class Removal:
         if live:
             for step in steps:
                 self.host.perform(activator(step.activation).removed(step, batch))
-        for name, _ in gone:
+        for name, _entry in gone:
             del self.host.manifest.items[name]
         if not self.host.simulate and scope.ready:
             self.host.drop_directories(scope, batch.new)
         self.host.save()
 
     def _kept_paths(self, scope_name: str) -> set[str]:
-        leaving = {name for name, _ in self.gone}
+        leaving = {name for name, _entry in self.gone}
         return {
             path
             for name, entry in self.host.manifest.items.items()
@@ -102,7 +102,7 @@ class Removal:
 
     def _steps(self, scope_name: str, gone: Sequence[Named]) -> Iterable[Step]:
         """Activations that nobody else has, the last first; shared ones once."""
-        leaving = {name for name, _ in self.gone}
+        leaving = {name for name, _entry in self.gone}
         seen = {
             activator(each).key(each)
             for name, entry in self.host.manifest.items.items()
@@ -110,7 +110,7 @@ class Removal:
             for each in entry.activations()
             if not activator(each).shared
         }
-        for _, entry in gone:
+        for _name, entry in gone:
             for activation in reversed(entry.activations()):
                 kind = activator(activation)
                 key = kind.key(activation)

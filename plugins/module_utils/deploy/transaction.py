@@ -13,6 +13,9 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import ap
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.part import Host, Part
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.undo import Undo
 
+NAMED = 12
+"""So many files are named in an error."""
+
 
 class Transaction:
     """The changes of one rollback unit, in parts of consecutive changes of one scope."""
@@ -91,7 +94,10 @@ class Transaction:
             # The entries stay as they are: the next run brings everything about anew.
             return "Putting everything back failed as well:\n" + "\n".join(failures)
         self._record_restored()
-        return "Everything of this group was put back as it was."
+        begun = [part for part in self.parts if part.begun]
+        paths = [part.scope.tree.real(path) for part in begun for path in part.batch.new]
+        named = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
+        return f"Everything was put back as it was, with these files: {named}." if paths else "Nothing was changed."
 
     def _record_restored(self) -> None:
         manifest = self.host.manifest

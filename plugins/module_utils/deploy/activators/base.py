@@ -127,6 +127,10 @@ class Activator(ABC):
         """Like unhealthy, but exact whatever it costs: it is asked after a change."""
         return self.unhealthy(step, scope)
 
+    def hopeless(self, step: Step, scope: Scope) -> bool:
+        """True if waiting is of no use: it has failed."""
+        return False
+
     def patience(self) -> float:
         """Seconds within which it must have become healthy."""
         return 0.0

@@ -34,7 +34,7 @@ def sections(text: str, name: str) -> list[dict[str, str]]:
             if inside:
                 found.append({})
         elif inside and "=" in line and line[0] not in "#;":
-            key, _, value = line.partition("=")
+            key, _sign, value = line.partition("=")
             found[-1][key.strip()] = value.strip()
     return found
 
@@ -76,7 +76,7 @@ def _bridged(entries: Iterable[dict[str, Any]]) -> set[str]:
 
 def _stations(entries: Pairs) -> set[str]:
     """MACs of stations that cannot move."""
-    return {mac for mac, _ in entries if mac != FLOOD}
+    return {mac for mac, _where in entries if mac != FLOOD}
 
 
 def live_neighbours(device: str, scope: Scope) -> Pairs:
@@ -109,10 +109,10 @@ class Fdb(Activator):
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
         found = [scope.tree.look(path) for path in sorted(step.files)]
-        wanted, _ = _entries((each.content or b"").decode() for each in found if each is not None)
+        wanted, _neighbours = _entries((each.content or b"").decode() for each in found if each is not None)
         there = scope.memo("fdb", lambda: _json(["bridge", "-json", "fdb", "show"], scope))
         mine = [each for each in there if each.get("ifname") == device]
-        missing = {mac for mac, _ in wanted - _static(mine)} | (_stations(wanted) - _bridged(mine))
+        missing = {mac for mac, _where in wanted - _static(mine)} | (_stations(wanted) - _bridged(mine))
         return f"the forwarding entry of {min(missing)} is missing on {device}" if missing else None
 
     def unconfirmed(self, step: Step, scope: Scope) -> Optional[str]:
@@ -146,13 +146,13 @@ def _update(device: str, bridge: Optional[str], wanted: tuple[Pairs, Pairs], sco
     _update_bridge(device, kept, scope)
     if bridge is None:
         return
-    addresses = {address for address, _ in wanted[1]}
+    addresses = {address for address, _mac in wanted[1]}
     there = live_neighbours(bridge, scope)
     commands = [
         f"neighbour replace {address} lladdr {mac} dev {bridge} nud permanent"
         for address, mac in sorted(wanted[1] - there)
     ]
-    gone = {address for address, _ in there} - addresses
+    gone = {address for address, _mac in there} - addresses
     commands += [f"neighbour delete {address} dev {bridge}" for address in sorted(gone)]
     _batch("ip", commands, scope)
 

@@ -28,7 +28,7 @@ def _bridge(step: Step, scope: Scope) -> Optional[str]:
     for path in sorted(step.files):
         found = scope.tree.look(path)
         for line in (found.content or b"").decode(errors="replace").splitlines() if found else ():
-            name, _, value = line.partition("=")
+            name, _sign, value = line.partition("=")
             if name.strip() == "Bridge":
                 return value.strip()
     return None

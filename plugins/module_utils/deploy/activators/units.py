@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Iterable
 from typing import Optional
 
@@ -16,12 +17,21 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Act
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 DIRECTORY = "/etc/systemd/system"
+SETTLE_SECONDS = 0.3
+"""How long a program must have run to be taken for one that can."""
+
 _UP = ("active", "reloading")
 
 
 def state(unit: str, scope: Scope) -> str:
     """The unit's ActiveState: active, reloading, inactive, failed, activating or deactivating."""
     return scope.attempt(["systemctl", "show", "--property=ActiveState", "--value", unit]).out.strip()
+
+
+def _show(unit: str, scope: Scope) -> dict[str, str]:
+    names = "--property=ActiveState,SubState,Type,ActiveEnterTimestampMonotonic"
+    lines = scope.attempt(["systemctl", "show", names, unit]).out.splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 class Unit(Activator):
@@ -83,10 +93,21 @@ class Unit(Activator):
 
     def unconfirmed(self, step: Step, scope: Scope) -> Optional[str]:
         unit = step.activation["unit"]
-        now = state(unit, scope)
+        shown = _show(unit, scope)
+        now = shown.get("ActiveState", "unknown")
         if step.activation.get("state") == "stopped":
             return f"{unit} is {now}{scope.suffix} and should not run" if now in _UP else None
-        return None if now in _UP else f"{unit} is {now or 'unknown'}{scope.suffix}"
+        if now not in _UP:
+            return f"{unit} is {now} ({shown.get('SubState')}){scope.suffix}"
+        # systemd calls such a unit active before its program has read its configuration.
+        age = time.monotonic() - int(shown.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+        if shown.get("Type") in ("simple", "exec", "idle") and age < SETTLE_SECONDS:
+            return f"{unit} was started a moment ago{scope.suffix}"
+        return None
+
+    def hopeless(self, step: Step, scope: Scope) -> bool:
+        shown = _show(step.activation["unit"], scope)
+        return shown.get("ActiveState") == "failed" or shown.get("SubState") == "auto-restart"
 
     def last_words(self, step: Step, scope: Scope) -> str:
         return journal(step.activation["unit"], scope)
