@@ -52,7 +52,7 @@ manifest:
     fabric:
       description: The fabric the host belongs to, empty if none.
       type: str
-    items:
+    recorded:
       description: C(digest), C(state) and C(role) of every item by its id.
       type: dict
     drift:

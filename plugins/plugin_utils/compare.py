@@ -16,7 +16,7 @@ GUARD_FREE = 3
 
 def pending(items: list[Item], manifest: Mapping[str, Any]) -> dict[str, int]:
     """Return how many items each phase has to act on. ``removal`` counts what the host has and should not."""
-    recorded, drifted = manifest["items"], set(manifest["drift"])
+    recorded, drifted = manifest["recorded"], set(manifest["drift"])
     count = dict.fromkeys((*PHASES, "removal"), 0)
     wanted = set()
     for item in items:
@@ -30,7 +30,7 @@ def pending(items: list[Item], manifest: Mapping[str, Any]) -> dict[str, int]:
 
 def guard(count: Mapping[str, int], manifest: Mapping[str, Any], percent: int) -> str | None:
     """Return why a run must stop because it would remove too much of a host; None if it would not."""
-    total, removed = len(manifest["items"]), count["removal"]
+    total, removed = len(manifest["recorded"]), count["removal"]
     if removed <= GUARD_FREE or removed * 100 <= total * percent:
         return None
     return (

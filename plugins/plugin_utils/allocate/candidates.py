@@ -54,7 +54,7 @@ class Codec:
 
 
 def _number(value: object) -> int:
-    if type(value) is not int:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(value)
     return value
 
@@ -64,7 +64,7 @@ def _encode_address(number: int) -> str:
 
 
 def _decode_address(value: object) -> int:
-    if type(value) is not str:
+    if not isinstance(value, str):
         raise TypeError(value)
     return int.from_bytes(inet_pton(AF_INET, value), "big")
 

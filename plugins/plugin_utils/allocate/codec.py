@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.ledger import (
     Entry,
@@ -62,7 +62,7 @@ def decode(text: str) -> Ledger:
     if not isinstance(data, dict):
         _refuse("is not a JSON object")
     version = data.get("format")
-    if type(version) is not int or version != FORMAT:
+    if not _is_number(version) or version != FORMAT:
         _refuse(f"has format {value_text(version)}; this version of weft.vpc knows only format {FORMAT}")
     _require(data, _SECTIONS, "the file")
     if not isinstance(data["fabric"], str) or not data["fabric"]:
@@ -139,9 +139,14 @@ def _mapped(data: object, section: str, convert: Callable[[str, Any], T]) -> dic
     return {key: convert(key, value) for key, value in data.items()}
 
 
+def _is_number(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number; JSON's true and false are not, though Python's are."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _scope_and_value(key: str, data: dict[str, Any]) -> tuple[str, Value]:
     scope, value = data["scope"], data["value"]
-    if type(scope) is not str or (type(value) is not int and type(value) is not str):
+    if not isinstance(scope, str) or not (isinstance(value, str) or _is_number(value)):
         _refuse(f"has at {key} a scope that is not text or a value that is neither a whole number nor text")
     return scope, value
 
@@ -182,6 +187,6 @@ def _links(name: str, data: Any) -> dict[str, Link]:
 def _link(name: str, data: Any) -> Link:
     _require(data, _LINK, name)
     addresses, mtu = data["addresses"], data["mtu"]
-    if not isinstance(addresses, list) or not all(isinstance(item, str) for item in addresses) or type(mtu) is not int:
+    if not isinstance(addresses, list) or not all(isinstance(item, str) for item in addresses) or not _is_number(mtu):
         _refuse(f"has at {name} addresses that are not a list of text or an MTU that is not a whole number")
     return Link(tuple(addresses), mtu)

@@ -204,7 +204,7 @@ def _pattern(problem: _Problem) -> Finding:
 
 
 def _limit(problem: _Problem) -> Finding:
-    (operator, limit), *_ = problem.details["ctx"].items()
+    (operator, limit), *_others = problem.details["ctx"].items()
     words = {"ge": "is less than", "gt": "is not more than", "le": "is more than", "lt": "is not less than"}
     rule = _LIMIT_RULES.get(str(problem.details["loc"][-1]), "WEFT-intent-limit")
     allowed = {
