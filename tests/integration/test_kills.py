@@ -1,0 +1,131 @@
+"""A run killed at any point: the next one converges, and everything works.
+
+Every second trial takes back what the one before added, so that additions and removals are both interrupted, and no
+trial needs a new lab. By default a sample of the points is tried; WEFT_KILLS=all tries every single one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from checks import steps
+from checks.fabric import Fabric, Intent, drop
+from checks.kills import CONTROLLER_POINTS, HOST_POINTS, killed_at, killed_within
+
+pytestmark = pytest.mark.packets
+#: What is checked after each kill: between hosts and subnets, port forwards, elastic IPs. All twelve at the end.
+QUICK = (4, 7, 12)
+RANDOM_KILLS = 10
+
+
+def grow(intent: Intent) -> None:
+    """Something of each kind: segment, router link, port, DHCP, route, EIP, forward, listener; one of them goes."""
+    vpc = intent["weft_vpcs"][0]
+    vpc["networks"].append({"name": "vpc-1-4", "pool": "vxlan-pool", "cidr": "192.168.23.0/24"})
+    vpc["elastic_ips"].append({"name": "eip-c", "network": "L3-public", "target": "vpc-ins3"})
+    forward = {"name": "more", "virtual_ip": "vip-pf", "protocol": "tcp", "port": 2225, "target": "vpc-ins1"}
+    drop(vpc["port_forwards"], "vpc-port2")
+    vpc["port_forwards"].append({**forward, "target_port": 23})
+    vpc["load_balancers"][1]["listeners"][0]["backends"].append("vpc-port-test-1")
+    vpc["routes"].append({"destination": "203.0.114.0/24", "type": "blackhole"})
+    new = {"name": "vpc-ins4", "tenant": "admin", "host": "hv1", "nics": [{"network": "vpc-1-4"}]}
+    intent["weft_instances"].append(new)
+
+
+class Seesaw:
+    """The fabric, going back and forth between the walkthrough and a bigger one."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.fabric, self.grown = fabric, False
+
+    def tip(self) -> None:
+        """Want the other one; nothing is applied yet."""
+        self.fabric.restore()
+        if not self.grown:
+            self.fabric.change(grow)
+        self.grown = not self.grown
+
+    def recover(self, what: str) -> None:
+        """The next run converges, and what is looked at quickly works."""
+        cloud = self.fabric.apply()
+        assert steps.failures(cloud, QUICK) == [], what
+
+    def settle(self) -> None:
+        """Back to the walkthrough, nothing left to do, and all twelve steps pass."""
+        self.fabric.restore()
+        self.fabric.apply()
+        assert self.fabric.run().changed == 0
+        assert steps.failures(self.fabric.cloud) == []
+
+
+def numbers() -> Iterator[int]:
+    """Which passages of a point to kill at: all, or ever fewer the later they are."""
+    if os.environ.get("WEFT_KILLS") == "all":
+        yield from count(1)
+    number = 1
+    while True:
+        yield number
+        number = 3 * number + 1
+
+
+@pytest.mark.parametrize("point", HOST_POINTS)
+def test_killed_on_the_hosts_right_after(fabric: Fabric, point: str) -> None:
+    seesaw, kills, begin = Seesaw(fabric), 0, time.monotonic()
+    for number in numbers():
+        survived = 0
+        for _direction in range(2):
+            seesaw.tip()
+            done = killed_at(fabric, point, number)
+            survived += done.status == 0
+            kills += done.status != 0
+            seesaw.recover(f"killed after {point} {number}, {'growing' if seesaw.grown else 'shrinking'}")
+        if survived == 2:
+            break
+    print(f"\n{kills} kills after {point}, up to the {number}th, in {time.monotonic() - begin:.0f} s")
+    assert kills >= 2
+    seesaw.settle()
+
+
+@pytest.mark.parametrize("point", CONTROLLER_POINTS)
+def test_killed_on_the_controller_right_after(fabric: Fabric, point: str) -> None:
+    seesaw = Seesaw(fabric)
+    for number in (1, 2) if point == "applied" else (1,):
+        seesaw.tip()
+        assert killed_at(fabric, point, number).status != 0
+        seesaw.recover(f"killed after {point} {number}")
+    seesaw.settle()
+
+
+def kill_at_random(fabric: Fabric, seconds: float, tip: Callable[[], None]) -> None:
+    seed = int(os.environ.get("WEFT_SEED") or random.SystemRandom().randrange(10**6))
+    print(f"\nWEFT_SEED={seed} repeats these moments")
+    chance, seesaw = random.Random(seed), Seesaw(fabric)
+    for _kill in range(RANDOM_KILLS):
+        tip()
+        what = killed_within(fabric, chance, seconds)
+        print(f"  {what}", flush=True)
+        seesaw.recover(what)
+    seesaw.settle()
+
+
+def test_killed_at_random_moments_of_a_change(fabric: Fabric) -> None:
+    seesaw = Seesaw(fabric)
+    begin = time.monotonic()
+    seesaw.tip()
+    fabric.apply()
+    kill_at_random(fabric, time.monotonic() - begin, seesaw.tip)
+
+
+def test_killed_at_random_moments_of_a_first_apply(fabric: Fabric) -> None:
+    def start_over() -> None:
+        fabric.run("-e", "confirm=shanghai", playbook="destroy")
+
+    start_over()
+    begin = time.monotonic()
+    fabric.run()
+    kill_at_random(fabric, time.monotonic() - begin, start_over)
