@@ -59,9 +59,7 @@ def _fork_mapper(uid_base: int) -> tuple[int, int, int]:
     return pid, request_in, answer_out
 
 
-def _entry(root: str, uid_base: int, request: int, answer: int) -> Callable[[], None]:
-    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
+def _entry(root: int, uid_base: int, request: int, answer: int) -> Callable[[], None]:
     def enter() -> None:
         # A user namespace cannot be made after chroot, hence the descriptor.
         if uid_base:
@@ -74,7 +72,7 @@ def _entry(root: str, uid_base: int, request: int, answer: int) -> Callable[[], 
             os.setresuid(0, 0, 0)
         else:
             unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC)
-        os.fchdir(handle)
+        os.fchdir(root)
         os.chroot(".")
 
     return enter
@@ -84,6 +82,8 @@ def attempt_confined(
     argv: Sequence[str], root: str, uid_base: int, stdin: str = "", timeout: float = TIMEOUT
 ) -> Result:
     """Like commands.attempt, in ``root``, without a network, with the ids from ``uid_base`` on (0: the host's own)."""
+    # Held no longer than needed: it would keep the root from being unmounted.
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     mapper, request, answer = _fork_mapper(uid_base)
     try:
         # No AnsibleModule is at hand here, whose run_command this rule wants.
@@ -95,14 +95,14 @@ def attempt_confined(
             timeout=timeout,
             check=False,
             env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
-            preexec_fn=_entry(root, uid_base, request, answer),
+            preexec_fn=_entry(handle, uid_base, request, answer),
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(argv, f"it took longer than {timeout:g} s") from error
     except (OSError, subprocess.SubprocessError) as error:
         raise CommandError(argv, f"it could not be started in {root}: {error}") from error
     finally:
-        os.close(request)
-        os.close(answer)
+        for each in (handle, request, answer):
+            os.close(each)
         os.waitpid(mapper, 0)
     return Result(done.returncode, done.stdout, done.stderr)

@@ -11,12 +11,13 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base im
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.registry import activator
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.comparison import unhealthy
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import Entry, Manifest
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, find_leaders
 
 
 def survey_manifest(manifest: Manifest) -> dict[str, Any]:
     """``{"fabric", "items": {id: {"digest", "state", "role"}}, "drift": [ids], "reasons": {id: [sentences]}}``."""
     scopes = {name: Scope(spec) for name, spec in manifest.scopes.items()}
+    find_leaders(scopes.values())
     reasons = {}
     for name, entry in manifest.items.items():
         found = list(_reasons(entry, scopes[entry.scope]))

@@ -26,7 +26,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import PHA
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.removal import Removal, guard, obsolete
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.report import Report
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.rollback import RollbackStore
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, find_leaders, wait_for
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.transaction import Transaction
 
 LOCK = "/run/weft-deploy.lock"
@@ -75,6 +75,7 @@ class Engine:
             report=Report(),
             simulate=simulate,
         )
+        find_leaders(self.host.scopes.values())
 
     def run(self) -> Report:
         """Do the phase and say what was done."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Callable, Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import TIMEOUT, CommandError, Result, attempt
@@ -62,6 +62,10 @@ class Scope:
         """The machine was started or stopped: ask anew for its leader."""
         self._leader_known = False
 
+    def know_leader(self, leader: Optional[int]) -> None:
+        """Take what somebody has asked already."""
+        self._leader, self._leader_known = leader, True
+
     @property
     def leader(self) -> Optional[int]:
         """The pid of the machine's init, None while it does not run."""
@@ -73,16 +77,7 @@ class Scope:
     def _find_leader(self) -> Optional[int]:
         if not self.machine:
             return 1
-        shown = attempt(["systemctl", "show", "--property=MainPID", "--value", str(self.spec.unit)])
-        main = shown.out.strip()
-        if not main.isdigit() or main == "0":
-            return None
-        try:
-            with open(f"/proc/{main}/task/{main}/children", encoding="ascii") as source:
-                children = source.read().split()
-        except FileNotFoundError:
-            return None
-        return int(children[-1]) if children else None
+        return _child(main_pids([str(self.spec.unit)])[0])
 
     @property
     def running(self) -> bool:
@@ -135,3 +130,28 @@ class Scope:
                 return {line.split(":", 1)[0].strip() for line in source if ":" in line}
         except FileNotFoundError:
             return set()
+
+
+def main_pids(units: Sequence[str]) -> list[str]:
+    """The main process of each unit, "0" if it has none; one question for all."""
+    if not units:
+        return []
+    shown = attempt(["systemctl", "show", "--property=MainPID", "--value", *units]).out.split()
+    return shown if len(shown) == len(units) else ["0"] * len(units)
+
+
+def _child(main: str) -> Optional[int]:
+    """The leader of a machine is the only child of its systemd-nspawn."""
+    try:
+        with open(f"/proc/{main}/task/{main}/children", encoding="ascii") as source:
+            children = source.read().split()
+    except OSError:
+        return None
+    return int(children[-1]) if children else None
+
+
+def find_leaders(scopes: Iterable[Scope]) -> None:
+    """Ask for the leaders of all machines at once."""
+    machines = [scope for scope in scopes if scope.machine]
+    for scope, main in zip(machines, main_pids([str(scope.spec.unit) for scope in machines])):
+        scope.know_leader(_child(main))

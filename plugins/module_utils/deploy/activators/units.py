@@ -176,6 +176,10 @@ def _change(step: Step, scope: Scope) -> None:
 
 def _stop(unit: str, batch: Batch) -> None:
     _command(["systemctl", "stop", unit], unit, batch.scope)
+    shown = _show(unit, batch.scope)
+    if shown.get("ActiveState") == "failed" and shown.get("Type") == "oneshot":
+        # What it should have undone is still there.
+        raise DeployError(f"{unit} could not be stopped{batch.scope.suffix}.\n{journal(unit, batch.scope)}".rstrip())
     batch.scope.attempt(["systemctl", "reset-failed", unit])
 
 
