@@ -39,27 +39,16 @@ mount -t tmpfs weftp /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m
 t overlay mount -t overlay weftp -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/m
 """
 
-NEEDED = {
-    "bridge": ("segments", "bridge"),
-    "vxlan": ("segments", "vxlan"),
-    "veth": ("routers", "veth"),
-    "nft_nat": ("routers", "nft_nat"),
-    "user_namespaces": ("routers", ""),
-    "overlay": ("routers", "overlay"),
-}
-"""Kernel features that are needed now: what for, and the module that brings them."""
-
 
 @dataclass(frozen=True)
 class Found:
-    """One thing in the way: rule id, value, reason, remedy; for whom it matters (None: every host)."""
+    """One thing in the way, whatever is planned: rule id, value, reason, remedy."""
 
     rule: str
     value: object
     reason: str
     remedy: str
     severity: str = "error"
-    needed_for: Optional[str] = None
 
 
 @dataclass
@@ -125,7 +114,6 @@ def read_facts() -> Facts:
 def findings(facts: Facts) -> Iterator[Found]:
     """Everything in the way."""
     yield from _system(facts)
-    yield from _kernel(facts)
     yield from _bridge_filter(facts)
     yield from _firewalls(facts)
     yield from _network_managers(facts)
@@ -145,21 +133,6 @@ def _system(facts: Facts) -> Iterator[Found]:
             facts.systemd,
             f"is the version of systemd, whose networkd knows too little before {OLDEST_SYSTEMD}",
             "Use Debian 12 or later.",
-        )
-
-
-def _kernel(facts: Facts) -> Iterator[Found]:
-    for feature, (purpose, module) in NEEDED.items():
-        if facts.features.get(feature, True):
-            continue
-        remedy = f"Make the kernel module {module} available." if module else "Set user.max_user_namespaces above 0."
-        yield Found(
-            "WEFT-P11-kernel",
-            feature,
-            f"is missing in the kernel, and {purpose} need it",
-            remedy,
-            "error" if purpose == "segments" else "warning",
-            purpose,
         )
 
 

@@ -26,7 +26,7 @@ table inet weft {
 
 GOOD = Facts(
     units={"systemd-networkd": {"ActiveState": "active", "UnitFileState": "enabled"}},
-    features=dict.fromkeys(preflight.NEEDED, True),
+    features={},
     chains="",
     sysctl={name.replace("/", "."): 0 for name in preflight.SYSCTLS},
     os={"ID": "debian", "VERSION_ID": "12"},
@@ -70,8 +70,6 @@ def no_host(monkeypatch: pytest.MonkeyPatch) -> None:
             {("networkmanager", "warning")},
             id="NetworkManager",
         ),
-        pytest.param(replace(GOOD, features={"vxlan": False}), {("kernel", "error")}, id="no vxlan"),
-        pytest.param(replace(GOOD, features={"overlay": False}), {("kernel", "warning")}, id="no overlay"),
         pytest.param(replace(GOOD, systemd=247), {("systemd", "error")}, id="old systemd"),
         pytest.param(replace(GOOD, os={"ID": "debian", "VERSION_ID": "11"}), {("system", "warning")}, id="old Debian"),
         pytest.param(replace(GOOD, sysctl=CROWDED), {("conntrack", "warning")}, id="full connection table"),
