@@ -15,7 +15,7 @@ from itertools import count
 import pytest
 from checks import steps
 from checks.fabric import Fabric, Intent, drop
-from checks.kills import CONTROLLER_POINTS, HOST_POINTS, killed_at, killed_within
+from checks.kills import CONTROLLER_POINTS, HOST_POINTS, killed_at, killed_within, was_killed
 
 pytestmark = pytest.mark.packets
 #: What is checked after each kill: between hosts and subnets, port forwards, elastic IPs. All twelve at the end.
@@ -81,6 +81,7 @@ def test_killed_on_the_hosts_right_after(fabric: Fabric, point: str) -> None:
         for _direction in range(2):
             seesaw.tip()
             done = killed_at(fabric, point, number)
+            assert was_killed(done) or done.status == 0, done.output[-3000:]
             survived += done.status == 0
             kills += done.status != 0
             seesaw.recover(f"killed after {point} {number}, {'growing' if seesaw.grown else 'shrinking'}")
@@ -96,7 +97,8 @@ def test_killed_on_the_controller_right_after(fabric: Fabric, point: str) -> Non
     seesaw = Seesaw(fabric)
     for number in (1, 2) if point == "applied" else (1,):
         seesaw.tip()
-        assert killed_at(fabric, point, number).status != 0
+        done = killed_at(fabric, point, number)
+        assert was_killed(done), done.output[-3000:]
         seesaw.recover(f"killed after {point} {number}")
     seesaw.settle()
 

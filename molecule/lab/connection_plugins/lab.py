@@ -60,6 +60,11 @@ from lab.paths import Paths
 display = Display()
 
 
+def faults() -> dict[str, str]:
+    """Where a test wants what runs on the nodes to end itself: the one variable of the controller that gets there."""
+    return {name: os.environ[name] for name in ("WEFT_TEST_KILL_AT",) if name in os.environ}
+
+
 class Connection(ConnectionBase):
     """One node; there is nothing to keep open between two commands."""
 
@@ -84,7 +89,7 @@ class Connection(ConnectionBase):
             stdin = subprocess.DEVNULL
         done = subprocess.run(
             [*prefix, *argv], stdin=stdin, input=data, stdout=stdout, stderr=subprocess.PIPE,
-            env=machine.environment(), check=False,
+            env=machine.environment() | faults(), check=False,
         )  # fmt: skip
         return done.returncode, done.stdout or b"", done.stderr
 
