@@ -89,7 +89,10 @@ def compare_activations(change: Change) -> None:
 
 
 def _unsure(entry: Entry, path: str) -> bool:
-    """True if more than one form of the file may be in force."""
+    """True if more than one form of the file may be in force, or none: a file that no run ever confirmed may lie there
+    without its daemon having read it."""
+    if entry.previous is None:
+        return True
     states = [version.files.get(path) for version in entry.versions()]
     return any(state != states[0] for state in states)
 
