@@ -29,21 +29,22 @@ def was_killed(run: Run) -> bool:
     return run.status != 0 and bool(re.search(r'"rc": (137|-9)\b|found in a dead state', run.output))
 
 
-def killed_within(fabric: Fabric, chance: random.Random, seconds: float, *options: str) -> str:
-    """A run of which something is killed after a random time; says what. The run has ended when this returns."""
-    delay, where = chance.uniform(0.3, seconds), chance.choice(["controller", "controller", "gw1", "hv1", "hv2"])
-    process = play.start(fabric.lab, "site", fabric.inventory, fabric.state, *options)
+def killed_within(fabric: Fabric, chance: random.Random, seconds: float) -> str | None:
+    """A run of which a part is killed at a random moment: the controller, or what runs on a host then.
+
+    Says what was killed; None if the run had ended before. The run has ended when this returns.
+    """
+    delay = chance.uniform(0.3, seconds)
+    process = play.start(fabric.lab, "site", fabric.inventory, fabric.state)
     time.sleep(delay)
-    if where == "controller":
-        victims = [process.pid, *descendants(process.pid)]
-    else:
-        victims = modules(fabric, where)
-    for victim in victims:
+    parts = {"controller": [process.pid, *descendants(process.pid)]} if process.poll() is None else {}
+    parts |= {node: found for node in ("gw1", "hv1", "hv2") if (found := modules(fabric, node))}
+    where = chance.choice(sorted(parts)) if parts else None
+    for victim in parts.get(where or "", ()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
     process.communicate()
-    hit = "" if victims else ", where nothing of it ran at that moment"
-    return f"{where} after {delay:.2f} s{hit}: status {process.returncode}"
+    return f"{where} after {delay:.2f} s: status {process.returncode}" if where and process.returncode else None
 
 
 def descendants(pid: int) -> list[int]:

@@ -107,19 +107,24 @@ def kill_at_random(fabric: Fabric, seconds: float, tip: Callable[[], None]) -> N
     seed = int(os.environ.get("WEFT_SEED") or random.SystemRandom().randrange(10**6))
     print(f"\nWEFT_SEED={seed} repeats these moments")
     chance, seesaw = random.Random(seed), Seesaw(fabric)
-    for _kill in range(RANDOM_KILLS):
+    kills = 0
+    for _run in range(3 * RANDOM_KILLS):
         tip()
         what = killed_within(fabric, chance, seconds)
-        print(f"  {what}", flush=True)
-        seesaw.recover(what)
+        print(f"  {what or 'the run had ended'}", flush=True)
+        seesaw.recover(str(what))
+        kills += what is not None
+        if kills == RANDOM_KILLS:
+            break
+    assert kills == RANDOM_KILLS
     seesaw.settle()
 
 
 def test_killed_at_random_moments_of_a_change(fabric: Fabric) -> None:
     seesaw = Seesaw(fabric)
-    begin = time.monotonic()
     seesaw.tip()
-    fabric.apply()
+    begin = time.monotonic()
+    fabric.run()
     kill_at_random(fabric, time.monotonic() - begin, seesaw.tip)
 
 
