@@ -26,21 +26,26 @@ def main() -> int:
     recipe = json.load(open(sys.argv[1], encoding="utf-8"))
     directory = recipe["directory"]
     os.makedirs(os.path.dirname(directory), exist_ok=True)
-    # Two runs at once build one after the other; the lock ends with this process.
-    fcntl.flock(os.open(os.path.dirname(directory), os.O_RDONLY), fcntl.LOCK_EX)
+    # Two runs at once build one after the other. mmdebstrap holds the lock too: what a killed run left going must have
+    # ended before its tree is removed.
+    lock = os.open(os.path.dirname(directory), os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     if not os.path.isdir(directory):
         partial = directory + ".partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        bootstrap(recipe, partial)
+        subprocess.run(["rm", "-rf", "--one-file-system", partial], check=True)
+        bootstrap(recipe, partial, lock)
         configure(partial)
         shift_owners(partial, recipe["uid_base"])
         os.rename(partial, directory)
     return 0
 
 
-def bootstrap(recipe: dict, directory: str) -> None:
+def bootstrap(recipe: dict, directory: str, lock: int) -> None:
     """Install the distribution's packages, from wherever this node gets its own."""
     command = [
+        # Nothing is to go on if this process is killed.
+        "setpriv",
+        "--pdeathsig=TERM",
         "mmdebstrap",
         "--quiet",
         "--mode=root",
@@ -53,7 +58,7 @@ def bootstrap(recipe: dict, directory: str) -> None:
         directory,
     ]
     sources = sources_of_this_node(recipe["suite"])
-    subprocess.run(command + sources, check=True)
+    subprocess.run(command + sources, check=True, pass_fds=[lock])
 
 
 def sources_of_this_node(suite: str) -> list:
