@@ -43,7 +43,9 @@ def main() -> int:
 def bootstrap(recipe: dict, directory: str, lock: int) -> None:
     """Install the distribution's packages, from wherever this node gets its own."""
     command = [
-        # Nothing is to go on if this process is killed.
+        # Nothing is to go on if this process is killed, and no mount to stay.
+        "unshare",
+        "--mount",
         "setpriv",
         "--pdeathsig=TERM",
         "mmdebstrap",
