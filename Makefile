@@ -31,10 +31,9 @@ check: setup ## all static checks, two at a time; goes on after a failure
 	@echo "── check: $(CHECKS), two at a time; each is shown when it ends"
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 
-test: ## all tests: unit, packets, debian-kernel, molecule
+test: ## all tests on this computer's kernel: unit, packets, molecule
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory packets
-	@$(MAKE) --no-print-directory debian-kernel
 	@$(MAKE) --no-print-directory molecule
 
 lint: setup ## ruff: lint and format
