@@ -5,46 +5,38 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import preflight
+from ansible_collections.weft.vpc.plugins.plugin_utils.action import HostAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.compare import guard, pending
-from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render
 
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """See the documentation of the module of the same name."""
 
     _requires_connection = False
-    _supports_check_mode = True
+    SPEC: ClassVar[dict[str, dict[str, Any]]] = {
+        "plan_file": {"type": "path", "required": True},
+        "survey": {"type": "dict", "required": True},
+        "max_removal_percent": {"type": "int", "default": 40},
+        "state_dir": {"type": "path", "required": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(
-            {
-                "plan_file": {"type": "path", "required": True},
-                "survey": {"type": "dict", "required": True},
-                "max_removal_percent": {"type": "int", "default": 40},
-                "state_dir": {"type": "path", "required": True},
-            }
-        )
-        host = str((task_vars or {})["inventory_hostname"])
-        try:
-            require()
-            slice_ = store.load_slice(Path(arguments["plan_file"]), host)
-        except (DependencyError, store.PlanError) as error:
-            raise AnsibleActionFail(str(error)) from None
-        if slice_ is None:
-            return {**result, "changed": False, "pending": {}}
+    def act_on(
+        self,
+        host: str,
+        slice_: dict[str, Any],
+        result: dict[str, Any],
+        arguments: dict[str, Any],
+        variables: dict[str, Any],
+    ) -> dict[str, Any]:
         survey = json.loads(json.dumps(arguments["survey"], default=str))
         findings = preflight.check(host, slice_, survey)
         for finding in findings:
@@ -55,6 +47,4 @@ class ActionModule(ActionBase):
         too_much = guard(count, survey["manifest"], arguments["max_removal_percent"])
         if errors or too_much:
             raise AnsibleActionFail("\n".join([*errors, *([too_much] if too_much else [])]))
-        if not any(count.values()) and not self._task.check_mode:
-            store.record_applied(Path(arguments["state_dir"]) / ".weft" / "applied", host, slice_)
         return {**result, "changed": False, "pending": count}

@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
+from ansible_collections.weft.vpc.plugins.plugin_utils.action import HostAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render, scopes
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, declarations
 
@@ -25,32 +20,26 @@ ROUTER_PACKAGES = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     """See the documentation of the module of the same name."""
 
-    _supports_check_mode = True
+    SPEC: ClassVar[dict[str, dict[str, Any]]] = {
+        "plan_file": {"type": "path", "required": True},
+        "phase": {"type": "str", "choices": [*PHASES, "removal"]},
+        "roles": {"type": "list", "elements": "str"},
+        "state_dir": {"type": "path", "required": True},
+        "max_removal_percent": {"type": "int", "default": 40},
+        "install_packages": {"type": "bool", "default": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(
-            {
-                "plan_file": {"type": "path", "required": True},
-                "phase": {"type": "str", "choices": [*PHASES, "removal"]},
-                "roles": {"type": "list", "elements": "str"},
-                "state_dir": {"type": "path", "required": True},
-                "max_removal_percent": {"type": "int", "default": 40},
-                "install_packages": {"type": "bool", "default": True},
-            }
-        )
-        variables = task_vars or {}
-        host = str(variables["inventory_hostname"])
-        try:
-            require()
-            slice_ = store.load_slice(Path(arguments["plan_file"]), host)
-        except (DependencyError, store.PlanError) as error:
-            raise AnsibleActionFail(str(error)) from None
-        if slice_ is None:
-            return {**result, "changed": False, "pending": {}}
+    def act_on(
+        self,
+        host: str,
+        slice_: dict[str, Any],
+        result: dict[str, Any],
+        arguments: dict[str, Any],
+        variables: dict[str, Any],
+    ) -> dict[str, Any]:
         for phase in [arguments["phase"]] if arguments["phase"] else _phases(arguments["roles"]):
             returned = self._execute_module(
                 module_name="weft.vpc.deploy",
@@ -59,9 +48,7 @@ class ActionModule(ActionBase):
             )
             result = _merged(result, returned)
             if result.get("failed"):
-                return result
-        if not any(result["pending"].values()) and not arguments["roles"] and not self._task.check_mode:
-            store.record_applied(Path(arguments["state_dir"]) / ".weft" / "applied", host, slice_)
+                break
         return result
 
 

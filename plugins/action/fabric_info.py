@@ -5,42 +5,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from typing import Any, ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import info
-from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerError, LedgerFile
-from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
+from ansible_collections.weft.vpc.plugins.plugin_utils.action import WeftAction
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerFile
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
 
 
-class ActionModule(ActionBase):
+class ActionModule(WeftAction):
     """See the documentation of the module of the same name."""
 
     _requires_connection = False
-    _supports_check_mode = True
+    SPEC: ClassVar[dict[str, dict[str, Any]]] = {
+        "state_dir": {"type": "path", "required": True},
+        "plan_file": {"type": "path"},
+        "value": {"type": "str"},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(
-            {
-                "state_dir": {"type": "path", "required": True},
-                "plan_file": {"type": "path"},
-                "value": {"type": "str"},
-            }
-        )
+    def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         state, value = Path(arguments["state_dir"]), arguments["value"]
-        try:
-            require()
-            ledger = LedgerFile(state / "weft-ledger.json").read()
-            if arguments["plan_file"]:
-                slices = store.load(Path(arguments["plan_file"])).hosts
-            else:
-                slices = store.load_applied(state / ".weft" / "applied")
-        except (DependencyError, LedgerError, store.PlanError) as error:
-            raise AnsibleActionFail(str(error)) from None
+        ledger = LedgerFile(state / "weft-ledger.json").read()
+        if arguments["plan_file"]:
+            slices = store.load(Path(arguments["plan_file"])).hosts
+        else:
+            slices = store.load_applied(state / ".weft" / "applied")
         return {
             **result,
             "changed": False,

@@ -8,16 +8,14 @@ import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerError, LedgerFile, Link, describe_changes
-from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
-from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError, in_order
+from ansible_collections.weft.vpc.plugins.plugin_utils.action import WeftAction
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerFile, Link, describe_changes
+from ansible_collections.weft.vpc.plugins.plugin_utils.errors import in_order
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, store
 from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, emptied, make, moved_on
 
@@ -25,38 +23,27 @@ display = Display()
 COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 
 
-class ActionModule(ActionBase):
+class ActionModule(WeftAction):
     """See the documentation of the module of the same name."""
 
     _requires_connection = False
-    _supports_check_mode = True
+    SPEC: ClassVar[dict[str, dict[str, Any]]] = {
+        "state_dir": {"type": "path", "required": True},
+        "plan_file": {"type": "path"},
+        "use_saved": {"type": "bool", "default": False},
+        "show": {"type": "bool", "default": False},
+        "destroy": {"type": "bool", "default": False},
+        "release": {"type": "bool", "default": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(
-            {
-                "state_dir": {"type": "path", "required": True},
-                "plan_file": {"type": "path"},
-                "use_saved": {"type": "bool", "default": False},
-                "show": {"type": "bool", "default": False},
-                "destroy": {"type": "bool", "default": False},
-                "release": {"type": "bool", "default": True},
-            }
-        )
-        self._variables = task_vars or {}
-        try:
-            require()
-            result.update(self._plan(arguments))
-        except IntentError as error:
-            raise AnsibleActionFail(_sentences(error.findings)) from None
-        except (DependencyError, LedgerError, store.PlanError) as error:
-            raise AnsibleActionFail(str(error)) from None
-        return result
+    def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        self._variables = variables
+        if arguments["use_saved"]:
+            return {**result, **self._saved(Path(arguments["plan_file"]))}
+        return {**result, **self._plan(arguments)}
 
     def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
         state = Path(arguments["state_dir"])
-        if arguments["use_saved"]:
-            return self._saved(Path(arguments["plan_file"]))
         intent = emptied(self._intent()) if arguments["destroy"] else self._intent()
         fabric = intent.get("weft_fabric")
         name = fabric.get("name") if isinstance(fabric, dict) else None
@@ -131,8 +118,3 @@ class ActionModule(ActionBase):
 
 def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
-
-
-def _sentences(findings: list[Finding]) -> str:
-    count = "1 error" if len(findings) == 1 else f"{len(findings)} errors"
-    return f"The intent has {count}; no host was touched.\n" + "\n".join(str(one) for one in findings)

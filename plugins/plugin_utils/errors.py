@@ -95,4 +95,5 @@ class IntentError(Exception):
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings: list[Finding] = in_order(findings)
-        super().__init__("\n".join(str(finding) for finding in self.findings))
+        count = "1 error" if len(self.findings) == 1 else f"{len(self.findings)} errors"
+        super().__init__("\n".join([f"The intent has {count}; no host was touched.", *map(str, self.findings)]))

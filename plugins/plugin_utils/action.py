@@ -1,0 +1,64 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the actions have in common. The one module of the library that knows Ansible; only actions import it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerError
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
+from ansible_collections.weft.vpc.plugins.plugin_utils.errors import IntentError
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
+
+
+class WeftAction(ActionBase):
+    """An action over the library: arguments checked, the library's errors said as sentences, never as a traceback."""
+
+    _supports_check_mode = True
+    #: The argument spec, in Ansible's words.
+    SPEC: ClassVar[dict[str, dict[str, Any]]]
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(self.SPEC)
+        try:
+            require()
+            return self.act(result, arguments, task_vars or {})
+        except (DependencyError, IntentError, LedgerError, store.PlanError) as error:
+            raise AnsibleActionFail(str(error)) from None
+
+    @abstractmethod
+    def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Do the work: ``result`` as Ansible began it, completed."""
+
+
+class HostAction(WeftAction):
+    """An action on one host's slice of a plan. A host that the plan does not know has nothing to do."""
+
+    def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        host = str(variables["inventory_hostname"])
+        slice_ = store.load_slice(Path(arguments["plan_file"]), host)
+        if slice_ is None:
+            return {**result, "changed": False, "pending": {}}
+        result = self.act_on(host, slice_, result, arguments, variables)
+        finished = not result.get("failed") and not any(result["pending"].values()) and not arguments.get("roles")
+        if finished and not self._task.check_mode:
+            store.record_applied(Path(arguments["state_dir"]) / ".weft" / "applied", host, slice_)
+        return result
+
+    @abstractmethod
+    def act_on(
+        self,
+        host: str,
+        slice_: dict[str, Any],
+        result: dict[str, Any],
+        arguments: dict[str, Any],
+        variables: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Do the work; of the result, ``pending`` counts by phase what is still to be done on the host."""
