@@ -1,24 +1,55 @@
-"""One lab for all packet tests, with the walkthrough applied; every test leaves it as it found it."""
+"""One lab for all packet tests, with the walkthrough applied; every test leaves it as it found it.
+
+A test that needs more of a kernel than this computer's has (its marker `kernel` says so) is left to the guest, where
+debian_kernel/ runs all of these, whatever that kernel has: so none is skipped on both.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from checks.fabric import Fabric
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import preflight
 from lab.api import Lab
 from lab.paths import ROOT
 
-LAB = "pt"
+LAB = os.environ.get("WEFT_LAB", "pt")
+
+
+@cache
+def features() -> dict[str, bool]:
+    return preflight.probe()
+
+
+def needs_another_kernel(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("kernel")
+    return marker is not None and not all(features()[one] for one in marker.args)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "LAB_GUEST" in os.environ:
+        return
+    left = [item for item in items if needs_another_kernel(item)]
+    if left:
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session")
 def applied() -> Iterator[Fabric]:
-    """The walkthrough, applied once. The lab is taken down at the end, unless WEFT_KEEP_LAB is set."""
+    """The walkthrough, applied once. The lab is taken down at the end, unless WEFT_KEEP_LAB is set.
+
+    With WEFT_STATE it is the lab WEFT_LAB as a demo left it up, with what that demo recorded.
+    """
+    if "WEFT_STATE" in os.environ:
+        yield Fabric(Lab(LAB), Path(ROOT, os.environ["WEFT_STATE"]))
+        return
     lab, state = Lab(LAB), Path(ROOT, ".cache", "packets", LAB)
     lab.down()
     shutil.rmtree(state, ignore_errors=True)

@@ -77,3 +77,20 @@ def test_everything_works_again_after_a_power_cut_without_a_run(guest: Guest, de
     done = run(guest, "env", f"LAB_ID={LAB}", "PYTHONPATH=molecule", *CHECK)
     assert done.status == 0, done.output[-4000:]
     assert done.output.count(": PASS: ") == 12
+
+
+def test_what_asks_for_this_kernel_works(guest: Guest, demo: Ended) -> None:
+    """All tests that say what they need of a kernel: whatever this computer's own has, here none is left out."""
+    assert demo.status == 0, "the demo failed, so there is nothing to test"
+    pytest_here = [
+        "python",
+        "-m",
+        "pytest",
+        "-m",
+        "kernel",
+        "tests/integration",
+        "--ignore",
+        "tests/integration/debian_kernel",
+    ]
+    done = run(guest, "env", f"WEFT_LAB={LAB}", f"WEFT_STATE={STATE}", *pytest_here)
+    assert done.status == 0, done.output[-4000:]
