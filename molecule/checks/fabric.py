@@ -16,11 +16,14 @@ import yaml
 from checks import instances, play
 from checks.cloud import Cloud
 from lab.api import Lab
+from lab.errors import LabError
 from lab.paths import ROOT
 from lab.shell import patient
 
 WALKTHROUGH = ROOT / "inventories" / "walkthrough"
 Intent = dict[str, Any]
+SCENE = "bridge link; networkctl --no-pager list; systemctl --no-pager --failed; journalctl --no-pager -n 30"
+IN_ROUTER = f"ip -br address; ps -e -o pid,args; {SCENE}"
 _TASK = re.compile(r"^TASK \[(.*)\]")
 _RESULT = re.compile(r"^(ok|changed|fatal|failed): \[([^\]]+)\](?:: \S+)? => ")
 _CHANGED = re.compile(r"changed=(\d+)")
@@ -116,8 +119,19 @@ class Fabric:
         """Make the hosts what the inventory says, and the instances, too."""
         self.run(*options)
         cloud = self.cloud
-        instances.start(cloud)
+        try:
+            instances.start(cloud)
+        except LabError as error:
+            raise AssertionError(f"{error}\n{self.scene()}") from error
         return cloud
+
+    def scene(self) -> str:
+        """How bridges, links and services are now: what tells why an instance has no lease."""
+        shown = [(node, SCENE, self.cloud.on(node, ["sh", "-c", SCENE])) for node in ("hv1", "hv2", "gw1")]
+        for vpc in self.cloud.intent["weft_vpcs"]:
+            node, prefix = self.lab.router(f"{vpc['name']}.{vpc['tenant']}")
+            shown.append((vpc["name"], IN_ROUTER, self.lab.exec(node, [*prefix, "sh", "-c", IN_ROUTER])))
+        return "\n".join(f"── {where}: {command}\n{done.stdout}{done.stderr}" for where, command, done in shown)
 
 
 def drop(things: list[Intent], name: str) -> None:
