@@ -85,14 +85,18 @@ def everything() -> dict[str, Any]:
             "interface": "eth3",
             "clusters": ["cluster1", "router_nodes"],
             "cidr": "198.51.100.0/24",
-            "ip_ranges": [{"start": "198.51.100.10", "end": "198.51.100.20"}],
+            "ip_ranges": [
+                {"start": "198.51.100.10", "end": "198.51.100.20"},
+                {"start": "198.51.100.30", "end": "198.51.100.39", "tenant": "admin"},
+            ],
+            "reserved_ips": ["198.51.100.15"],
             "services": ["guest", "public"],
         },
     ]
     document["weft_vxlan_pools"].append(
         {
             "name": "second",
-            "vni_ranges": [{"start": 3000, "end": 3001}, {"start": 3010, "end": 3020}],
+            "vni_ranges": [{"start": 3000, "end": 3001, "tenant": "admin1"}, {"start": 3010, "end": 3020}],
             "clusters": [{"group": "cluster1", "vtep_cidr": "172.20.0.0/24", "interface": "eth2"}],
             "mtu": 1500,
         }
@@ -116,6 +120,7 @@ def everything() -> dict[str, Any]:
         {"network": "other-lan", "ip": "198.51.100.11", "mac": "02:00:00:00:00:09", "default": True},
         {"network": "lan", "default": False, "mac": "02:00:00:00:00:01"},
     ]
+    document["weft_tenants"][1] |= {"use_system_public_ips": True, "use_system_vnis": True}
     document["weft_tenants"][1]["quotas"] = {"vpcs": 1, "elastic_ips": 0, "load_balancers": 1}
     return document
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.allocator import allocate
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.candidates import (
     Candidates,
+    InOrder,
     Macs,
     Ranges,
     addresses,
@@ -34,6 +35,7 @@ __all__ = [
     "Candidates",
     "Change",
     "Entry",
+    "InOrder",
     "Ledger",
     "LedgerError",
     "LedgerFile",

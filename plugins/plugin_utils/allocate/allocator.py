@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from operator import attrgetter
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import messages
-from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.candidates import Candidates
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.candidates import Candidates, InOrder
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.ledger import Entry, Ledger, Tombstone, Value
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.request import Allocation, Change, Request
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, in_order
@@ -160,7 +161,7 @@ class _Allocator:
         for key, request in self.requests.items():
             if key in self.entries or request.fixed is not None or self._is_recorded(request):
                 continue
-            value = next(self._sequence(request, sequences), None)
+            value = next(self._sequence(request.scope, request.candidates, sequences), None)
             if value is None:
                 unserved[request.scope, request.candidates].append(request)
             else:
@@ -172,9 +173,15 @@ class _Allocator:
         entry = self.ledger.entries.get(request.key)
         return entry is not None and entry.scope == request.scope
 
-    def _sequence(self, request: Request, sequences: dict[tuple[str, Candidates], Iterator[Value]]) -> Iterator[Value]:
-        """Return the free values for a request; equal candidates go on where the request before them stopped."""
-        scope, candidates = request.scope, request.candidates
+    def _sequence(
+        self, scope: str, candidates: Candidates, sequences: dict[tuple[str, Candidates], Iterator[Value]]
+    ) -> Iterator[Value]:
+        """Return the free values for a request; equal candidates go on where the request before them stopped.
+
+        So do equal parts of different candidates: what all tenants share is walked once, not once for each of them.
+        """
+        if isinstance(candidates, InOrder):
+            return chain.from_iterable(self._sequence(scope, part, sequences) for part in candidates.parts)
         if not candidates.shared:
             return candidates.free(self.taken[scope], self.resting[scope])
         sequence = sequences.get((scope, candidates))

@@ -119,6 +119,37 @@ class Ranges:
 
 
 @dataclass(frozen=True, slots=True)
+class InOrder:
+    """The values of several ranges, those of the first before those of the next; ``whose`` says for whom they are."""
+
+    parts: tuple[Ranges, ...]
+    whose: str
+
+    @property
+    def shared(self) -> bool:
+        return True
+
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return sum(part.size for part in self.parts)
+
+    def normal(self, value: Value) -> Value:
+        return value
+
+    def __contains__(self, value: object) -> bool:
+        return any(value in part for part in self.parts)
+
+    def free(self, taken: Container[Value], resting: Container[Value]) -> Iterator[Value]:
+        for part in self.parts:
+            yield from part.free(taken, resting)
+
+    def describe(self) -> str:
+        shown = ", then ".join(part.describe() for part in self.parts if part.size)
+        return f"{shown or 'no value at all'} for {self.whose}"
+
+
+@dataclass(frozen=True, slots=True)
 class Macs:
     """MACs hashed from a name: the same name gives the same MAC in an empty ledger whatever else there is."""
 

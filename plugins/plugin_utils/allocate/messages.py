@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.candidates import Candidates, Ranges
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.candidates import Candidates, InOrder, Ranges
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.ledger import Value, moment
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.request import Request
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.words import noun, owner
@@ -139,7 +139,7 @@ def _rested(item: Resting, rest: timedelta) -> str:
 
 
 def _size(candidates: Candidates) -> str:
-    if isinstance(candidates, Ranges):
+    if isinstance(candidates, Ranges | InOrder):
         return f"{candidates.size} ({candidates.describe()})"
     return candidates.describe()
 

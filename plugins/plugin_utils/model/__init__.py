@@ -14,7 +14,11 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Netw
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.parse import INTENT_VARIABLES, SETTINGS, parse
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.port_forward import PortForward
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import IpRange, ProviderNetwork
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import (
+    IpRange,
+    ProviderNetwork,
+    ProviderRange,
+)
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.route import Route
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import Router, RouterImage, RouterOffering
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.shape_rules import SHAPE_RULES
@@ -45,6 +49,7 @@ __all__ = [
     "PortForward",
     "PortRange",
     "ProviderNetwork",
+    "ProviderRange",
     "Quotas",
     "Route",
     "Router",

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, DomainName, Name, Number
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, DomainName, Flag, Name, Number
 
 
 class Fabric(Node):
@@ -43,3 +43,10 @@ class Tenant(Node):
 
     name: Name = Field(description="Name, unique in the fabric.")
     quotas: Quotas = Field(default=Quotas(), description="What the tenant may have at most.")
+    use_system_public_ips: Flag = Field(
+        default=True,
+        description="Whether it gets public addresses of nobody's ranges too, once its dedicated ones are used up.",
+    )
+    use_system_vnis: Flag = Field(
+        default=True, description="Whether it gets VNIs of nobody's ranges too, once its dedicated ones are used up."
+    )

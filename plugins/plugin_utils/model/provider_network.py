@@ -31,6 +31,16 @@ class IpRange(Node):
     end: Address = Field(description="Last address.")
 
 
+class ProviderRange(IpRange):
+    """Addresses from `start` to `end`, both included, of everybody or of one tenant alone."""
+
+    kind: ClassVar[str] = "range of a provider network"
+
+    tenant: Reference | None = Field(
+        default=None, description="Tenant that alone gets addresses of the range, before any others; default everybody."
+    )
+
+
 class ProviderNetwork(Node):
     """A physical layer 2 (flat or one VLAN) on a NIC of the hosts of some clusters, with an optional subnet."""
 
@@ -45,8 +55,11 @@ class ProviderNetwork(Node):
     clusters: tuple[Reference, ...] = Field(description="Inventory groups whose hosts have this network.")
     cidr: Cidr | None = Field(default=None, description="Subnet of the network.")
     gateway: Address | None = Field(default=None, description="Gateway; inside the CIDR, outside the ranges.")
-    ip_ranges: tuple[IpRange, ...] = Field(
+    ip_ranges: tuple[ProviderRange, ...] = Field(
         default=(), description="Addresses that are ours to give; default the whole subnet."
+    )
+    reserved_ips: tuple[Address, ...] = Field(
+        default=(), description="Single addresses that nobody gets, inside the ranges or not."
     )
     dns_servers: tuple[Address, ...] = Field(default=(), description="DNS servers of the network.")
     services: tuple[Service, ...] = Field(default=(), description="What the network is for.")
@@ -56,6 +69,23 @@ class ProviderNetwork(Node):
     def spans(self) -> tuple[Span, ...]:
         """The addresses that are ours to give, less network, broadcast and gateway; empty without a CIDR."""
         return () if self.cidr is None else subnet_spans(self.cidr, address_pairs(self.ip_ranges), self.gateway)
+
+    @property
+    def dedicated(self) -> bool:
+        """Whether some range is one tenant's alone."""
+        return any(item.tenant is not None for item in self.ip_ranges)
+
+    def spans_by_tenant(self) -> dict[str | None, tuple[Span, ...]]:
+        """`spans` apart: those dedicated to each tenant that has some, and under None what everybody can get."""
+        if self.cidr is None or not self.dedicated:
+            return {None: self.spans}
+        ranges: dict[str | None, list[IpRange]] = {}
+        for item in self.ip_ranges:
+            ranges.setdefault(item.tenant, []).append(item)
+        return {
+            tenant: subnet_spans(self.cidr, address_pairs(tuple(items)), self.gateway)
+            for tenant, items in ranges.items()
+        }
 
 
 def address_pairs(ranges: tuple[IpRange, ...]) -> tuple[tuple[Address, Address], ...]:

@@ -27,6 +27,9 @@ class VniRange(Node):
 
     start: Vni = Field(description="First VNI.")
     end: Vni = Field(description="Last VNI.")
+    tenant: Reference | None = Field(
+        default=None, description="Tenant that alone gets VNIs of the range, before any others; default everybody."
+    )
 
     def __contains__(self, vni: object) -> bool:
         return isinstance(vni, int) and self.start <= vni <= self.end

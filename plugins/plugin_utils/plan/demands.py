@@ -8,11 +8,9 @@ value must be unique. Device numbers are unique in the fabric, so that a port ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address
+from collections.abc import Iterable, Iterator, Mapping
 
-from ansible_collections.weft.vpc.plugins.plugin_utils import addressing
-from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Candidates, Request, addresses, macs, numbers
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Candidates, Request, macs, numbers
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     ElasticIp,
     Instance,
@@ -23,6 +21,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     Vpc,
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Dedicated, spans
 
 #: Device numbers: with their prefix they stay well within a device name.
 _NUMBERS = numbers([(1, 2**31 - 1)])
@@ -30,25 +29,22 @@ _NUMBERS = numbers([(1, 2**31 - 1)])
 
 def requests(intent: Intent) -> Iterator[Request]:
     """Yield every request of an intent."""
-    providers = {network.name: _addresses(network.spans) for network in intent.provider_networks}
+    dedicated = Dedicated(intent)
     for network in intent.provider_networks:
         yield Request(
             f"{network.name}:bridge", "bridge", None, _NUMBERS, network.path, f"provider network {network.name}"
         )
     for vpc in intent.vpcs:
+        providers = dedicated.addresses(vpc.tenant)
         yield from _router(intent, vpc, providers)
         yield from _public_addresses(vpc, providers)
         for subnet in vpc.networks:
-            yield from _network(intent, vpc, subnet)
+            yield from _network(intent, vpc, subnet, dedicated)
     for instance in intent.instances:
-        yield from _instance(intent, instance, providers)
+        yield from _instance(intent, instance, dedicated.addresses(instance.tenant))
 
 
-def _addresses(spans: Iterable[addressing.Span]) -> Candidates:
-    return addresses((IPv4Address(span.first), IPv4Address(span.last)) for span in spans)
-
-
-def _router(intent: Intent, vpc: Vpc, providers: dict[str, Candidates]) -> Iterator[Request]:
+def _router(intent: Intent, vpc: Vpc, providers: Mapping[str, Candidates]) -> Iterator[Request]:
     path, place, subject = vpc.key, f"{vpc.path}.router", f"router of VPC {vpc.name}"
     offering = intent.offering(vpc.router.offering)
     if offering is not None:
@@ -58,7 +54,7 @@ def _router(intent: Intent, vpc: Vpc, providers: dict[str, Candidates]) -> Itera
     yield from _port(f"{path}:public", place, subject)
 
 
-def _public_addresses(vpc: Vpc, providers: dict[str, Candidates]) -> Iterator[Request]:
+def _public_addresses(vpc: Vpc, providers: Mapping[str, Candidates]) -> Iterator[Request]:
     both: tuple[tuple[str, str, Iterable[VirtualIp | ElasticIp]], ...] = (
         ("virtual_ip", "virtual IP", vpc.virtual_ips),
         ("elastic_ip", "elastic IP", vpc.elastic_ips),
@@ -76,22 +72,23 @@ def _public_addresses(vpc: Vpc, providers: dict[str, Candidates]) -> Iterator[Re
             )
 
 
-def _network(intent: Intent, vpc: Vpc, network: Network) -> Iterator[Request]:
+def _network(intent: Intent, vpc: Vpc, network: Network, dedicated: Dedicated) -> Iterator[Request]:
     path, subject = network_path(vpc, network), f"network {network.name}"
     pool = intent.pool(network.pool)
     if pool is not None and network.shared_segment_with is None:
-        vnis = numbers([(one.start, one.end) for one in pool.vni_ranges])
+        vnis = dedicated.vnis(vpc.tenant, pool)
         yield Request(f"{path}:vni", f"vni:{pool.name}", network.vni, vnis, network.path, subject)
     yield from _port(f"{path}:router", network.path, subject)
 
 
-def _instance(intent: Intent, instance: Instance, providers: dict[str, Candidates]) -> Iterator[Request]:
+def _instance(intent: Intent, instance: Instance, providers: Mapping[str, Candidates]) -> Iterator[Request]:
     for index, nic in enumerate(instance.nics):
         path, place = NicRef(instance, index).key, nic.path
         subject = f"instance {instance.name}"
         resolved = intent.network(instance.tenant, nic.network)
+        candidates: Candidates
         if resolved is not None:
-            scope, candidates = f"ip:{network_path(*resolved)}", _addresses(resolved.network.spans)
+            scope, candidates = f"ip:{network_path(*resolved)}", spans(resolved.network.spans)
         else:
             scope, candidates = f"ip:{nic.network}", providers[nic.network]
         yield Request(f"{path}:ip", scope, str(nic.ip) if nic.ip else None, candidates, place, subject)

@@ -11,6 +11,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, In
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import SETTINGS, Hosts, Intent, parse
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.memory import no_cycle_collection
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importing a module registers its rules
+    dedicated,
     elastic,
     instances,
     mtu,
@@ -48,6 +49,7 @@ TOPICS = (
     instances,
     routes,
     services,
+    dedicated,
     quotas,
 )
 

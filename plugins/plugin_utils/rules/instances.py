@@ -46,7 +46,8 @@ def inside_ranges(intent: Intent) -> Iterator[Fault]:
                 reason = f"lies outside the {listed} of {holder(network.name, network.path)}"
                 if not ranges and ip in (network.cidr or ()):
                     reason = f"is the network or the broadcast address of {holder(network.name, network.path)}"
-                yield Fault(ref.nic.at("ip"), str(ip), reason, _ALLOCATE)
+                remedy = "Choose another address, leave ip out to have one allocated, or widen ip_ranges."
+                yield Fault(ref.nic.at("ip"), str(ip), reason, remedy if ranges else _ALLOCATE)
 
 
 @rule("WEFT-A2-taken")

@@ -62,7 +62,12 @@ def addresses_without_subnet(intent: Intent) -> Iterator[Fault]:
     for network in intent.provider_networks:
         if network.cidr is not None:
             continue
-        needs = {"gateway": network.gateway, "ip_ranges": network.ip_ranges, "services": "public" in network.services}
+        needs = {
+            "gateway": network.gateway,
+            "ip_ranges": network.ip_ranges,
+            "reserved_ips": network.reserved_ips,
+            "services": "public" in network.services,
+        }
         for key in (key for key, needed in needs.items() if needed):
             yield Fault(
                 network.at(key),
