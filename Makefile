@@ -11,11 +11,13 @@ STEP = @tools/step $@
 # LAB_KERNEL=debian: in the virtual machine with Debian's stock kernel.
 IN_LAB = $(if $(filter debian,$(LAB_KERNEL)),bin/lab guest exec --)
 CHECKS := sanity lint types ansible-lint docs-lint import changelog
+SLOW := kills debian-kernel molecule
+KILLS := tests/integration/test_kills.py
 SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo check $(CHECKS) format test unit packets debian-kernel molecule oldest clean lock release
+.PHONY: help setup demo check $(CHECKS) format test unit packets $(SLOW) oldest clean lock release
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -31,10 +33,12 @@ check: setup ## all static checks, two at a time; goes on after a failure
 	@echo "── check: $(CHECKS), two at a time; each is shown when it ends"
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 
-test: ## all tests on this computer's kernel: unit, packets, molecule
+# What measures has the computer for itself; what only has to come right goes two at a time.
+test: ## all tests: unit, packets, kills, molecule, and the walkthrough on Debian's kernel
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory packets
-	@$(MAKE) --no-print-directory molecule
+	@echo "── $(SLOW), two at a time; each is shown when it ends"
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SLOW)
 
 lint: setup ## ruff: lint and format
 	$(STEP) tools/lint
@@ -65,9 +69,12 @@ unit: setup ## unit, golden and property tests
 	$(STEP) pytest --numprocesses=$(PYTEST_JOBS) --dist=worksteal
 
 packets: setup ## tests with real packets in the lab
-	$(STEP) pytest tests/integration --ignore=tests/integration/debian_kernel
+	$(STEP) pytest tests/integration --ignore=tests/integration/debian_kernel --ignore=$(KILLS)
 
-debian-kernel: setup ## the walkthrough in a guest with Debian's stock kernel, before and after a reboot of it
+kills: setup ## runs that are killed: the next one converges (WEFT_KILLS=all: at every single point)
+	$(STEP) env WEFT_LAB=pk pytest $(KILLS)
+
+debian-kernel: setup ## the lab in a guest with Debian's stock kernel: the walkthrough, a power cut, what needs that kernel
 	$(STEP) pytest --capture=no tests/integration/debian_kernel
 
 molecule: setup ## the molecule scenarios
