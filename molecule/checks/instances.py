@@ -12,6 +12,8 @@ from lab.errors import LabError
 from lab.shell import patient
 
 TELNET = 23
+#: A few more in a row, for what is forwarded as a range.
+ROW = (6000, 6001, 6002)
 
 
 def wanted(cloud: Cloud) -> list[dict[str, Any]]:
@@ -30,7 +32,7 @@ def _instance(cloud: Cloud, host: str, tenant: str, name: str) -> dict[str, Any]
     # An instance that may send from a network is a router to it: here its first address stands for what is behind.
     behind = [cidr for nic in intent["nics"] for cidr in nic.get("allowed_addresses", ())]
     addresses = [f"{ipaddress.ip_network(cidr)[1]}/32" for cidr in behind]
-    ports = [TELNET, LINE_PORT]
+    ports = [TELNET, LINE_PORT, *ROW]
     return {"name": name, "tenant": tenant, "host": host, "nics": [], "addresses": addresses, "serve": ports}
 
 

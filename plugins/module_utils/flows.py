@@ -1,6 +1,6 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a VPC router translates a connection, as a pure function of the connection and of the router's configuration.
+"""What a VPC router does with a connection, as a pure function of the connection and of the router's configuration.
 
 The deploy engine asks it which live connections a change ends; analyses ask it what would happen to a packet.
 """
@@ -11,11 +11,19 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional, TypeVar
+
+ACCEPT, REJECT, DROP = "accept", "reject", "drop"
 
 MULTICAST = ipaddress.IPv4Network("224.0.0.0/4")
+BROADCAST = "255.255.255.255"
+#: Who asks for an address has none yet.
+UNSPECIFIED = "0.0.0.0"
+#: What a router does for its subnets, by protocol and port.
+SERVICES = {("udp", 53): "DNS", ("tcp", 53): "DNS", ("udp", 67): "DHCP"}
 
-_Prefixes = dict[int, dict[int, str]]
+Value = TypeVar("Value")
+_Prefixes = dict[int, dict[int, Value]]
 
 
 @dataclass(frozen=True)
@@ -41,21 +49,78 @@ class Translated:
     source: Optional[str] = None
 
 
+class Reason(NamedTuple):
+    """A rule that decided, by what it is and by that which tells it from others of its kind.
+
+    ===============  ==================================================================================
+    elastic_in       the public address
+    elastic_out      the private address
+    forward          public address, protocol, first port: it took the flow
+    refused          the same: the forward is there, but for others
+    listener         public address, protocol, port
+    snat             the prefix
+    gateway          the prefix of the subnet whose router address a hairpin connection leaves with
+    route            destination, next hop (empty for a black hole), distance
+    subnet           the prefix of the subnet that a flow comes from, which lets it pass or ask the router
+    to_subnet        the prefix of the subnet that it goes to
+    own              the address: the router's own connections are not filtered
+    nothing          input or forward: no rule of the chain admits the flow
+    multicast        the address
+    ===============  ==================================================================================
+    """
+
+    kind: str
+    key: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a router does with a connection's first packet: ``action``, and to itself (``local``) or onwards.
+
+    ``reasons`` are the rules that decided, in the order in which a packet meets them; they are no part of what is
+    compared.
+    """
+
+    action: str
+    local: bool = False
+    translated: Translated = Translated()
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
+
+
+class Way(NamedTuple):
+    """Where packets for an address go: into a subnet (by its prefix), to the public side, or nowhere."""
+
+    subnet: Optional[str] = None
+    nowhere: bool = False
+    route: Optional[Reason] = None
+
+
+OUTSIDE = Way()
+
+
+class _Forward(NamedTuple):
+    first: int
+    last: int
+    target: str
+    target_first: int
+    sources: _Prefixes[str]
+
+
 def _number(address: str) -> int:
     parts = address.split(".")
     return int(parts[0]) << 24 | int(parts[1]) << 16 | int(parts[2]) << 8 | int(parts[3])
 
 
-def _prefixes(pairs: Mapping[str, str]) -> _Prefixes:
+def _prefixes(pairs: Mapping[str, Value]) -> _Prefixes[Value]:
     """Values by prefix length, then by network number."""
-    table: _Prefixes = {}
+    table: _Prefixes[Value] = {}
     for cidr, value in pairs.items():
         network = ipaddress.IPv4Network(cidr)
         table.setdefault(network.prefixlen, {})[int(network.network_address)] = value
     return dict(sorted(table.items(), reverse=True))
 
 
-def _longest(table: _Prefixes, address: str) -> Optional[str]:
+def _longest(table: _Prefixes[Value], address: str) -> Optional[Value]:
     """The value of the longest prefix that covers the address."""
     number = _number(address)
     for length, values in table.items():
@@ -70,19 +135,30 @@ class Translation:
     """A router's ``translation.json``, ready to be asked.
 
     The keys of ``raw``: subnets, elastic_in, elastic_out, forwards ([public address, protocol, first port, last port,
-    target, first target port]), snat ([[prefix, address]]), router_addresses ({interface: address}), balancers
-    ([[address, protocol, port]]).
+    target, first target port, allowed prefixes]; no prefixes: everybody), snat ([[prefix, address]]), router_addresses
+    ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers ([[address, protocol,
+    port]]), routes ([[prefix, next hop or null, distance]]). One that an older release wrote lacks some of them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _subnets(self) -> _Prefixes:
+    def _subnets(self) -> _Prefixes[str]:
         return _prefixes({cidr: cidr for cidr in self.raw.get("subnets", ())})
 
     @cached_property
-    def _snat(self) -> _Prefixes:
-        return _prefixes(dict(self.raw.get("snat", ())))
+    def _snat(self) -> _Prefixes[tuple[str, str]]:
+        return _prefixes({cidr: (cidr, address) for cidr, address in self.raw.get("snat", ())})
+
+    @cached_property
+    def _ways(self) -> _Prefixes[Way]:
+        """Of routes to one prefix the one with the least distance, and before all the subnet itself."""
+        found: dict[str, Way] = {}
+        for cidr, hop, distance in sorted(self.raw.get("routes", ()), key=lambda one: -one[2]):
+            reason = Reason("route", (cidr, hop or "", distance))
+            found[cidr] = Way(self.subnet(hop) if hop else None, not hop, reason)
+        found.update({cidr: Way(cidr) for cidr in self.raw.get("subnets", ())})
+        return _prefixes(found)
 
     @cached_property
     def _gateways(self) -> dict[str, str]:
@@ -96,66 +172,150 @@ class Translation:
 
     @cached_property
     def _own(self) -> frozenset[str]:
-        return frozenset(self.raw.get("router_addresses", {}).values())
+        own = frozenset(self.raw.get("router_addresses", {}).values()) | frozenset(self.raw.get("public_addresses", ()))
+        return own | {address for address, _protocol, _port in self._balancers}
 
     @cached_property
     def _balancers(self) -> frozenset[tuple[str, str, int]]:
         return frozenset((address, protocol, port) for address, protocol, port in self.raw.get("balancers", ()))
 
     @cached_property
-    def _forwards(self) -> dict[tuple[str, str], list[tuple[int, int, str, int]]]:
-        found: dict[tuple[str, str], list[tuple[int, int, str, int]]] = {}
-        for address, protocol, first, last, target, target_first in self.raw.get("forwards", ()):
-            found.setdefault((address, protocol), []).append((first, last, target, target_first))
+    def _forwards(self) -> dict[tuple[str, str], list[_Forward]]:
+        found: dict[tuple[str, str], list[_Forward]] = {}
+        for address, protocol, first, last, target, target_first, *allowed in self.raw.get("forwards", ()):
+            sources = _prefixes({cidr: cidr for cidr in allowed[0]} if allowed else {})
+            found.setdefault((address, protocol), []).append(_Forward(first, last, target, target_first, sources))
         return found
 
     def subnet(self, address: str) -> Optional[str]:
         """The subnet of the VPC that an address lies in."""
         return _longest(self._subnets, address)
 
-    def target(self, flow: Flow) -> tuple[Optional[str], Optional[int]]:
-        """Where destination translation sends the flow: an elastic IP first, then a forward."""
+    def own(self, address: str) -> bool:
+        """True for an address of the router itself."""
+        return address in self._own
+
+    def way(self, address: str) -> Way:
+        """Where packets for an address go, which is where packets from it come from."""
+        return _longest(self._ways, address) or OUTSIDE
+
+    def listens(self, flow: Flow) -> bool:
+        """True if a load balancer has the port that the flow goes to."""
+        return (flow.destination, flow.protocol, flow.destination_port) in self._balancers
+
+    def _forward(self, flow: Flow) -> Optional[_Forward]:
+        """The forward of the port that the flow goes to, whoever may use it."""
+        for forward in self._forwards.get((flow.destination, flow.protocol), ()):
+            if forward.first <= flow.destination_port <= forward.last:
+                return forward
+        return None
+
+    def target(self, flow: Flow) -> tuple[Optional[str], Optional[int], Optional[Reason]]:
+        """Where destination translation sends the flow, an elastic IP first, then a forward; and which of them."""
         elastic = self.raw.get("elastic_in", {}).get(flow.destination)
         if elastic is not None:
-            return elastic, None
-        for first, last, target, target_first in self._forwards.get((flow.destination, flow.protocol), ()):
-            if first <= flow.destination_port <= last:
-                return target, target_first + flow.destination_port - first
-        return None, None
+            return elastic, None, Reason("elastic_in", (flow.destination,))
+        forward = self._forward(flow)
+        if forward is None:
+            return None, None, None
+        key = (flow.destination, flow.protocol, forward.first)
+        if forward.sources and _longest(forward.sources, flow.source) is None:
+            return None, None, Reason("refused", key)
+        return forward.target, forward.target_first + flow.destination_port - forward.first, Reason("forward", key)
 
-    def source(self, flow: Flow, destination: str, redirected: bool) -> Optional[str]:
-        """As whose the flow leaves towards ``destination``, which is that after destination translation."""
-        if ipaddress.IPv4Address(destination) in MULTICAST:
-            return None
-        elastic: Optional[str] = self.raw.get("elastic_out", {}).get(flow.source)
-        towards, inside = self.subnet(destination), self.subnet(flow.source) is not None
-        if towards is not None:
+    def source(self, flow: Flow, way: Way, redirected: bool) -> tuple[Optional[str], Optional[Reason]]:
+        """As whose the flow leaves that way, and the rule that says so."""
+        inside = self.subnet(flow.source) is not None
+        if way.subnet is not None and not (redirected and inside):
             # East-west is left alone unless it came through a public address: then the answer must pass the router.
-            return (elastic or self._gateways.get(towards)) if redirected and inside else None
+            return None, None
+        elastic = self.raw.get("elastic_out", {}).get(flow.source)
         if elastic is not None:
-            return elastic
-        return _longest(self._snat, flow.source) if inside else None
+            return elastic, Reason("elastic_out", (flow.source,))
+        if way.subnet is not None:
+            return self._gateways.get(way.subnet), Reason("gateway", (way.subnet,))
+        cidr, address = (_longest(self._snat, flow.source) if inside else None) or (None, None)
+        return address, None if cidr is None else Reason("snat", (cidr,))
 
 
-def translation(flow: Flow, config: Translation) -> Translated:
-    """What the router makes of the flow."""
-    target, port = config.target(flow)
-    if target is None:
-        own = flow.destination in config._own
-        if own or (flow.destination, flow.protocol, flow.destination_port) in config._balancers:
-            return Translated()
-    return Translated(target, port, config.source(flow, target or flow.destination, target is not None))
+def judge(flow: Flow, config: Translation) -> Verdict:
+    """What the router does with the flow.
+
+    That a router forwards a flow presumes that it knows a way: a default route, for what lies outside.
+    """
+    came = config.way(flow.source)
+    if config.own(flow.source):
+        return _sent(flow, config)
+    target, port, reason = config.target(flow)
+    reasons = [one for one in (came.route, reason) if one is not None]
+    if came.nowhere:
+        # The first packet may pass, its answer never does.
+        return Verdict(DROP, reasons=tuple(reasons[:1]))
+    if target is None and (config.own(flow.destination) or flow.destination == BROADCAST):
+        return _received(flow, config, came, reasons)
+    if ipaddress.IPv4Address(flow.destination) in MULTICAST:
+        return Verdict(DROP, reasons=(Reason("multicast", (flow.destination,)),))
+    return _forwarded(flow, config, came, Translated(target, port), reasons)
+
+
+def _sent(flow: Flow, config: Translation) -> Verdict:
+    """A connection of the router's own."""
+    reasons = [Reason("own", (flow.source,))]
+    if config.own(flow.destination) or ipaddress.IPv4Address(flow.destination) in MULTICAST:
+        return Verdict(ACCEPT, config.own(flow.destination), reasons=tuple(reasons))
+    way = config.way(flow.destination)
+    source, reason = config.source(flow, way, False)
+    reasons += [one for one in (way.route, reason) if one is not None]
+    return Verdict(DROP if way.nowhere else ACCEPT, False, Translated(source=source), tuple(reasons))
+
+
+def _received(flow: Flow, config: Translation, came: Way, reasons: list[Reason]) -> Verdict:
+    """A connection to the router itself: its services for subnets, and what load balancers listen on."""
+    if config.listens(flow):
+        listener = Reason("listener", (flow.destination, flow.protocol, flow.destination_port))
+        return Verdict(ACCEPT, True, reasons=(*reasons, listener))
+    inside = came.subnet is not None or flow.source == UNSPECIFIED
+    if inside and (flow.protocol == "icmp" or (flow.protocol, flow.destination_port) in SERVICES):
+        return Verdict(ACCEPT, True, reasons=(*reasons, Reason("subnet", (came.subnet or "",))))
+    if any(reason.kind == "refused" for reason in reasons):
+        return Verdict(REJECT, True, reasons=tuple(reasons))
+    return Verdict(DROP, True, reasons=(*reasons, Reason("nothing", ("input",))))
+
+
+def _forwarded(flow: Flow, config: Translation, came: Way, translated: Translated, reasons: list[Reason]) -> Verdict:
+    """A connection through the router: subnets reach everything, and what is outside only what is published."""
+    redirected = translated.target is not None
+    way = config.way(translated.target or flow.destination)
+    if way.route is not None:
+        reasons.append(way.route)
+    if way.nowhere:
+        return Verdict(DROP, translated=translated, reasons=tuple(reasons))
+    if came.subnet is not None:
+        reasons.append(Reason("subnet", (came.subnet,)))
+    elif not redirected:
+        return Verdict(DROP, translated=translated, reasons=(*reasons, Reason("nothing", ("forward",))))
+    if way.subnet is not None:
+        reasons.append(Reason("to_subnet", (way.subnet,)))
+    source, reason = config.source(flow, way, redirected)
+    if reason is not None:
+        reasons.append(reason)
+    made = Translated(translated.target, translated.target_port, source)
+    return Verdict(ACCEPT, False, made, tuple(reasons))
 
 
 def ends(flow: Flow, actual: Translated, old: Translation, new: Translation) -> bool:
-    """True if a live connection must end because the change from ``old`` to ``new`` translates it otherwise.
+    """True if a live connection must end because the change from ``old`` to ``new`` no longer admits it, or translates
+    it otherwise.
 
     ``actual`` is what the connection's entry says. It keeps alive what lives under the new rules already, and what the
-    old rules did not reach: a connection that a route of its own leads elsewhere leaves untranslated.
+    old rules did not reach: a connection that a route of another router's leads elsewhere leaves untranslated.
     """
-    before, after = translation(flow, old), translation(flow, new)
-    if before == after:
+    was, is_now = judge(flow, old), judge(flow, new)
+    if was == is_now:
         return False
+    if was.action == ACCEPT and is_now.action != ACCEPT:
+        return True
+    before, after = was.translated, is_now.translated
     redirected = (before.target, before.target_port) != (after.target, after.target_port)
     if redirected and not _lands(actual, after):
         return True

@@ -1,0 +1,146 @@
+"""What the plan of the walkthrough does to single flows, and which of its rules it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.weft.vpc.plugins.module_utils.flows import Flow, Translated
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Ledger, allocate
+from ansible_collections.weft.vpc.plugins.plugin_utils.analyse import Answer, RouterAnalysis
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.demands import requests
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import make_plan
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
+from ansible_collections.weft.vpc.tests.tools.intents import walkthrough
+
+OUTSIDE, VIP = "10.0.0.1", "10.172.11.93"
+INS1, INS2, INS3, TEST1 = "192.168.20.2", "192.168.21.2", "192.168.22.2", "192.168.20.154"
+EIP, OWN = "10.172.11.2", "10.172.11.91"
+RESTRICTED = {
+    "name": "some", "virtual_ip": "vip-pf", "protocol": "udp", "port": "5000-5002", "target": "vpc-ins3",
+    "target_port": "6000-6002", "allowed_cidrs": ["10.0.0.0/30", "10.0.0.1/32", "192.168.21.0/24"],
+}  # fmt: skip
+
+
+def analysis(edit: Callable[[dict[str, Any]], None] = lambda _vpc: None) -> RouterAnalysis:
+    variables, hosts = walkthrough()
+    variables["weft_vpcs"][0]["port_forwards"].append(RESTRICTED)
+    edit(variables["weft_vpcs"][0])
+    intent, _warnings = load(variables, hosts)
+    now, rest = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
+    values = allocate(Ledger("shanghai"), list(requests(intent)), now, rest).values
+    plan = make_plan(intent, values, "", {"gw1": {}})
+    return RouterAnalysis(next(one for one in plan.hosts["gw1"]["routers"] if one["vpc"] == "vpc-1"))
+
+
+def flow(protocol: str, source: str, destination: str, port: int = 0) -> Flow:
+    return Flow(protocol, source, destination, 40000 if port else 0, port)
+
+
+def short(answer: Answer) -> tuple[str, list[str]]:
+    verdict = answer.verdict
+    return f"{verdict.action} {'here' if verdict.local else 'onwards'}", [
+        rule.key.replace("admin/vpc-1/", "") for rule in answer.rules
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict", "rules"),
+    [
+        (flow("tcp", OUTSIDE, EIP, 22), "accept onwards", ["elastic IP eip-a", "subnet vpc-1-1"]),
+        (flow("tcp", OUTSIDE, VIP, 2222), "accept onwards", ["port forward vpc-port1", "subnet vpc-1-1"]),
+        (flow("udp", OUTSIDE, VIP, 5001), "accept onwards", ["port forward some", "subnet vpc-1-3"]),
+        (flow("udp", "10.0.0.9", VIP, 5001), "reject here", ["port forward some"]),
+        (flow("udp", INS1, VIP, 5001), "reject here", ["port forward some"]),
+        (
+            flow("udp", INS2, VIP, 5001),
+            "accept onwards",
+            ["port forward some", "subnet vpc-1-2", "subnet vpc-1-3", "subnet vpc-1-3"],
+        ),
+        (flow("tcp", OUTSIDE, VIP, 5001), "drop here", ["router admin/vpc-1"]),
+        (flow("tcp", OUTSIDE, VIP, 8081), "accept here", ["listener web-on-shared-vip/line"]),
+        (flow("tcp", INS1, VIP, 8081), "accept here", ["listener web-on-shared-vip/line"]),
+        (flow("icmp", OUTSIDE, VIP), "drop here", ["router admin/vpc-1"]),
+        (flow("icmp", OUTSIDE, OWN), "drop here", ["router admin/vpc-1"]),
+        (flow("tcp", OUTSIDE, TEST1, 23), "drop onwards", ["router admin/vpc-1"]),
+        (flow("icmp", INS1, OWN), "accept here", ["subnet vpc-1-1"]),
+        (flow("udp", INS1, "192.168.20.1", 53), "accept here", ["subnet vpc-1-1"]),
+        (flow("tcp", INS1, "192.168.20.1", 22), "drop here", ["router admin/vpc-1"]),
+        (flow("udp", "0.0.0.0", "255.255.255.255", 67), "accept here", ["router admin/vpc-1"]),
+        (flow("tcp", INS1, INS2, 23), "accept onwards", ["subnet vpc-1-1", "subnet vpc-1-2"]),
+        (flow("tcp", INS1, OUTSIDE, 80), "accept onwards", ["subnet vpc-1-1", "elastic IP eip-a"]),
+        (flow("tcp", INS2, OUTSIDE, 80), "accept onwards", ["subnet vpc-1-2", "source NAT vpc-1-2"]),
+        (
+            flow("tcp", INS1, VIP, 2222),
+            "accept onwards",
+            ["port forward vpc-port1", "subnet vpc-1-1", "subnet vpc-1-1", "elastic IP eip-a"],
+        ),
+        (
+            flow("tcp", INS1, "172.31.0.1", 80),
+            "accept onwards",
+            ["route 172.31.0.0/16 distance 128 via vpc-ins2", "subnet vpc-1-1", "subnet vpc-1-2"],
+        ),
+        (flow("tcp", INS1, "203.0.113.1", 80), "drop onwards", ["route 203.0.113.0/24 distance 128"]),
+        (flow("tcp", "203.0.113.1", EIP, 80), "drop onwards", ["route 203.0.113.0/24 distance 128"]),
+        (flow("udp", INS1, "224.0.0.251", 5353), "drop onwards", ["router admin/vpc-1"]),
+        (flow("udp", OWN, "223.5.5.5", 53), "accept onwards", ["router admin/vpc-1"]),
+    ],
+)
+def test_verdicts(asked: Flow, verdict: str, rules: list[str]) -> None:
+    assert short(analysis().explain(asked)) == (verdict, rules)
+
+
+def test_every_rule_has_its_place_and_a_sentence() -> None:
+    answer = analysis().explain(flow("udp", INS2, VIP, 5001))
+    assert answer.verdict.translated == Translated(INS3, 6001, "192.168.22.1")
+    assert [rule.source for rule in answer.rules] == [
+        "weft_vpcs[0].port_forwards[3]",
+        *(f"weft_vpcs[0].networks[{number}]" for number in (1, 2, 2)),
+    ]
+    assert [rule.sentence for rule in answer.rules] == [
+        "udp port 5001 of 10.172.11.93 is forwarded to 192.168.22.2, port 6001.",
+        "192.168.21.2 comes from 192.168.21.0/24, which may open connections and use the router's services.",
+        "The target is in 192.168.22.0/24.",
+        "192.168.21.2 came by a public address, so it is shown as 192.168.22.1: the answer must pass the router.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (
+            flow("udp", "10.0.0.9", VIP, 5001),
+            "udp port 5001 of 10.172.11.93 is forwarded for 10.0.0.0/30, 192.168.21.0/24 alone; 10.0.0.9 is rejected.",
+        ),
+        (
+            flow("tcp", OUTSIDE, VIP, 9),
+            "10.172.11.93 is the router's own address, and nothing there answers on tcp port 9.",
+        ),
+        (
+            flow("tcp", OUTSIDE, TEST1, 9),
+            "New connections from outside pass only where an elastic IP or a port forward takes them.",
+        ),
+        (flow("tcp", OUTSIDE, VIP, 8081), "Load balancer web-on-shared-vip answers on tcp port 8081 of 10.172.11.93."),
+    ],
+)
+def test_why_not_and_who_answers(asked: Flow, sentence: str) -> None:
+    assert analysis().explain(asked).rules[-1].sentence == sentence
+
+
+def test_a_stopped_router_does_nothing() -> None:
+    answer = analysis(lambda vpc: vpc["router"].update(state="stopped")).explain(flow("tcp", OUTSIDE, EIP, 22))
+    assert (answer.verdict.action, [rule.sentence for rule in answer.rules]) == ("drop", ["The router is stopped."])
+
+
+def test_order_in_the_inventory_changes_no_answer() -> None:
+    def reverse(vpc: dict[str, Any]) -> None:
+        for kind in ("networks", "virtual_ips", "port_forwards", "load_balancers", "elastic_ips", "routes"):
+            vpc[kind].reverse()
+
+    one, other = analysis(), analysis(reverse)
+    for asked in (flow("tcp", INS1, VIP, 2222), flow("udp", "10.0.0.9", VIP, 5001), flow("tcp", INS2, OUTSIDE, 80)):
+        assert short(one.explain(asked)) == short(other.explain(asked))
+        assert one.explain(asked).verdict == other.explain(asked).verdict
