@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, DomainName, Flag, Name, Number
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Cidr, DomainName, Flag, Name, Number
 
 
 class Fabric(Node):
@@ -19,6 +19,9 @@ class Fabric(Node):
     name: Name = Field(description="Name of the fabric. The ledger belongs to it.")
     dns_domain: DomainName = Field(default="internal", description="Domain of instances whose network names none.")
     dns_servers: tuple[Address, ...] = Field(default=(), description="Servers that routers forward foreign names to.")
+    route_denylist: tuple[Cidr, ...] = Field(
+        default=(), description="Prefixes that no VPC may route, in whole or in part: the operator's own networks."
+    )
 
 
 class Quotas(Node):

@@ -17,11 +17,14 @@ class Route(Node):
 
     kind: ClassVar[str] = "route"
 
-    destination: Cidr = Field(description="Prefix.")
+    destination: Cidr = Field(description="Prefix. With `source` it may be 0.0.0.0/0: all that leaves the VPC.")
+    source: Cidr | None = Field(
+        default=None, description="Only packets from these addresses take the route, and they take it before any other."
+    )
     type: Literal["static", "blackhole"] = Field(default="static", description="`blackhole`: packets are dropped.")
     next_hop: Reference | None = Field(default=None, description="Address or instance in a network of the VPC.")
     distance: Annotated[int, Strict(), Field(ge=1, le=255)] = Field(
-        default=128, description="Of several routes to one destination the least distance wins."
+        default=128, description="Of several routes to one destination the least distance whose next hop is there wins."
     )
 
     @property

@@ -20,6 +20,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     VirtualIp,
     Vpc,
 )
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import routes
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Dedicated, spans
 
@@ -38,6 +39,7 @@ def requests(intent: Intent) -> Iterator[Request]:
         providers = dedicated.addresses(vpc.tenant)
         yield from _router(intent, vpc, providers)
         yield from _public_addresses(vpc, providers)
+        yield from _route_tables(vpc)
         for subnet in vpc.networks:
             yield from _network(intent, vpc, subnet, dedicated)
     for instance in intent.instances:
@@ -100,3 +102,11 @@ def _port(prefix: str, place: str, subject: str) -> Iterator[Request]:
     """A router's link is a port like any other: a device number and a MAC."""
     yield Request(f"{prefix}_port", "port", None, _NUMBERS, place, subject)
     yield Request(f"{prefix}_mac", "mac", None, macs(prefix), place, subject)
+
+
+def _route_tables(vpc: Vpc) -> Iterator[Request]:
+    """One routing table for each source that has routes of its own."""
+    first = {route.source: route for route in reversed(vpc.routes) if route.source is not None}
+    for source, route in first.items():
+        key, scope = routes.table_key(vpc, source), f"route_table:{vpc.key}"
+        yield Request(key, scope, None, routes.TABLES, route.path, f"routes from {source}")

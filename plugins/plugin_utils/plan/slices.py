@@ -223,13 +223,24 @@ class Listener:
 
 @dataclass(frozen=True)
 class Route:
-    """A custom route; a black hole has no next hop."""
+    """A custom route; a black hole has no next hop. One for some senders only is in a table of its own."""
 
     key: str
     source: str
+    senders: str | None
+    table: int | None
     destination: str
     next_hop: str | None
     distance: int
+
+
+@dataclass(frozen=True)
+class RoutingRule:
+    """Which table the router asks for some packets; `selector` is in the words of `ip rule`."""
+
+    priority: int
+    selector: str
+    table: str
 
 
 @dataclass(frozen=True)
@@ -256,6 +267,7 @@ class Router:
     port_forwards: tuple[PortForward, ...]
     listeners: tuple[Listener, ...]
     routes: tuple[Route, ...]
+    routing_rules: tuple[RoutingRule, ...]
 
 
 @dataclass

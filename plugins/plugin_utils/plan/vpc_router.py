@@ -52,6 +52,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
         port_forwards=port_forward.port_forwards(context, vpc),
         listeners=lb.listeners(context, vpc),
         routes=routes.routes(context, vpc),
+        routing_rules=routes.rules(context, vpc),
     )
 
 

@@ -52,13 +52,48 @@ def refused_destinations(intent: Intent) -> Iterator[Fault]:
     for vpc in intent.vpcs:
         for route in vpc.routes:
             reason = refusal(route.destination)
-            if reason is not None:
+            if reason is not None and not _everything_from(route):
                 remedy = "Name the prefix that you want to reach."
                 if route.destination.prefixlen == 0:
                     remedy = (
-                        "Name the prefixes that you want to reach; the default route is the public network's gateway."
+                        "Name the prefixes that you want to reach, or the source of the packets; "
+                        "the default route is the public network's gateway."
                     )
                 yield Fault(route.at("destination"), str(route.destination), reason, remedy)
+
+
+def _everything_from(route: Route) -> bool:
+    """True for the default route of some sources; it takes nothing that stays in the VPC or is on the denylist."""
+    return route.source is not None and route.destination.prefixlen == 0
+
+
+@rule("WEFT-R5-denied")
+def denied_destinations(intent: Intent) -> Iterator[Fault]:
+    """A route's destination touches no prefix of the fabric's route_denylist."""
+    denied = intent.fabric.route_denylist
+    for vpc in intent.vpcs:
+        for route in vpc.routes:
+            touched = (index for index, prefix in enumerate(denied) if prefix.overlaps(route.destination))
+            index = next(touched, None)
+            if index is not None and not _everything_from(route):
+                where = holder(str(denied[index]), intent.fabric.at(f"route_denylist[{index}]"))
+                reason = f"touches {where}, which no VPC may route"
+                remedy = "Name a prefix outside of it, or ask the fabric's operator to take it off the list."
+                yield Fault(route.at("destination"), str(route.destination), reason, remedy)
+
+
+@rule("WEFT-R5-source")
+def known_sources(intent: Intent) -> Iterator[Fault]:
+    """A route's source lies in a network of the VPC, or behind one of its routes."""
+    for vpc in intent.vpcs:
+        inside = [network.cidr for network in vpc.networks]
+        inside += [route.destination for route in vpc.routes if route.source is None]
+        for route in vpc.routes:
+            if route.source is None or any(route.source.subnet_of(cidr) for cidr in inside):
+                continue
+            reason = f"lies neither in a network of {vpc.name} nor in the destination of one of its routes"
+            remedy = "Name the CIDR of a network, a part of it, or an address with /32."
+            yield Fault(route.at("source"), str(route.source), reason, remedy)
 
 
 @rule("WEFT-R5-connected")
@@ -84,9 +119,9 @@ def connected_destinations(intent: Intent) -> Iterator[Fault]:
 def same_destination(intent: Intent) -> Iterator[Fault]:
     """Two routes to one destination differ in their distance."""
     for vpc in intent.vpcs:
-        seen: dict[tuple[IPv4Network, int], Route] = {}
+        seen: dict[tuple[IPv4Network | None, IPv4Network, int], Route] = {}
         for route in vpc.routes:
-            first = seen.setdefault((route.destination, route.distance), route)
+            first = seen.setdefault((route.source, route.destination, route.distance), route)
             if first is not route:
                 reason = f"is already the destination of {first.path}, with the same distance {route.distance}"
                 remedy = "Remove one of the two, or give them different distances: the least wins."
