@@ -24,6 +24,7 @@ def wanted(cloud: Cloud) -> list[dict[str, Any]]:
             key = (port["tenant"], port["instance"])
             one = found.setdefault(key, _instance(cloud, path.stem, *key))
             one["nics"].append({"device": port["device"], "mac": port["mac"], "default": port["default"]})
+            one["addresses"] += [f"{address}/32" for address in port["secondary_ips"]]
     return list(found.values())
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.elastic_ip import ElasticIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Quotas, Tenant
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFacts, Hosts
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic, SecondaryIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import Intent, NicRef, VpcNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import HealthCheck, Listener, LoadBalancer
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network, Snat
@@ -55,6 +55,7 @@ __all__ = [
     "Router",
     "RouterImage",
     "RouterOffering",
+    "SecondaryIp",
     "Snat",
     "Tenant",
     "VirtualIp",

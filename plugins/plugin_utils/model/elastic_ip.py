@@ -20,7 +20,8 @@ class ElasticIp(Node):
     network: Reference = Field(description="Provider network with service `public`.")
     ip: Address | None = Field(default=None, description="The address; default: allocated.")
     target: Reference | None = Field(
-        default=None, description="Instance, or `instance:1` for its second NIC; none: reserved."
+        default=None,
+        description="Instance; `instance:1`: its second NIC; `instance/name`: a secondary IP; none: reserved.",
     )
     outbound: Flag | None = Field(
         default=None, description="Whether the instance's own connections leave with it; default the first by name."

@@ -11,6 +11,15 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Flag, Mac, Name, Prefix, Reference
 
 
+class SecondaryIp(Node):
+    """A further address of a NIC, with a name to refer to it by: `web/blog`, or `web:1/blog` on the second NIC."""
+
+    kind: ClassVar[str] = "secondary IP"
+
+    name: Name = Field(description="Name, unique on the NIC.")
+    ip: Address | None = Field(default=None, description="The address; default: allocated.")
+
+
 class Nic(Node):
     """One network card of an instance."""
 
@@ -18,6 +27,9 @@ class Nic(Node):
 
     network: Reference = Field(description="Network of the tenant (`net` or `vpc/net`), or a provider network.")
     ip: Address | None = Field(default=None, description="Its address; default: allocated.")
+    secondary_ips: tuple[SecondaryIp, ...] = Field(
+        default=(), description="Further addresses, in the same network; the guest sets them up itself."
+    )
     mac: Mac | None = Field(default=None, description="Its MAC; default: made from the name.")
     allowed_addresses: tuple[Prefix, ...] = Field(default=(), description="Further addresses that it may send from.")
     default: Flag | None = Field(

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Vtep, VtepError, vtep_in_cidr
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Tenant
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFacts, Hosts
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic, SecondaryIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import ProviderNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import RouterImage, RouterOffering
@@ -38,10 +38,11 @@ class VpcNetwork(NamedTuple):
 
 
 class NicRef(NamedTuple):
-    """An instance and the index of one of its NICs."""
+    """An instance and the index of one of its NICs; with `secondary`, that further address of the NIC."""
 
     instance: Instance
     nic_index: int
+    secondary: SecondaryIp | None = None
 
     @property
     def nic(self) -> Nic:
@@ -53,13 +54,47 @@ class NicRef(NamedTuple):
         """The object path: `tenant/instance/0`."""
         return f"{self.instance.key}/{self.nic_index}"
 
+    @property
+    def address_key(self) -> str:
+        """The path of the address that is meant: the NIC's, or `tenant/instance/0/blog`."""
+        return self.key if self.secondary is None else f"{self.key}/{self.secondary.name}"
 
-def split_instance_ref(ref: str) -> tuple[str, int]:
-    """`web:1` is the second NIC of `web`; `web` its first. An index that is no number gives -1."""
-    name, colon, index = ref.partition(":")
-    if not colon:
-        return name, 0
-    return name, int(index) if index.isascii() and index.isdecimal() and len(index) < 4 else -1
+    @property
+    def addresses(self) -> tuple[NicRef, ...]:
+        """The NIC's own address, then its secondary ones."""
+        own = NicRef(self.instance, self.nic_index)
+        return (own, *(own._replace(secondary=one) for one in self.nic.secondary_ips))
+
+    @property
+    def ip(self) -> IPv4Address | None:
+        """The address that is meant, if the intent gives it."""
+        return self.nic.ip if self.secondary is None else self.secondary.ip
+
+    @property
+    def ip_path(self) -> str:
+        """Where the intent gives the address, or would."""
+        return self.nic.at("ip") if self.secondary is None else self.secondary.at("ip")
+
+
+class InstanceName(NamedTuple):
+    """What the parts of a reference to an instance say."""
+
+    name: str
+    nic_index: int
+    secondary: str | None
+
+
+def split_instance_ref(ref: str) -> InstanceName:
+    """`web:1` is the second NIC of `web`, `web` its first, `web/blog` a secondary IP of that.
+
+    An index that is no number gives -1.
+    """
+    nic, slash, secondary = ref.partition("/")
+    name, colon, index = nic.partition(":")
+    number = 0
+    if colon:
+        number = int(index) if index.isascii() and index.isdecimal() and len(index) < 4 else -1
+    return InstanceName(name, number, secondary if slash else None)
 
 
 def _by_name(items: Iterable[T]) -> dict[str, T]:
@@ -139,10 +174,15 @@ class Intent:
         return self._vpc_of[network.path]
 
     def instance(self, tenant: str, ref: str) -> NicRef | None:
-        """The NIC that `web` (the first one) or `web:1` of a tenant means."""
-        name, index = split_instance_ref(ref)
+        """What `web` (its first NIC), `web:1` or `web/blog` (a secondary IP) of a tenant means."""
+        name, index, secondary = split_instance_ref(ref)
         found = self._instances.get((tenant, name))
-        return NicRef(found, index) if found is not None and 0 <= index < len(found.nics) else None
+        if found is None or not 0 <= index < len(found.nics):
+            return None
+        nic = NicRef(found, index)
+        if secondary is None:
+            return nic
+        return next((one for one in nic.addresses[1:] if one.secondary and one.secondary.name == secondary), None)
 
     def nics_of(self, network: Network | ProviderNetwork) -> Sequence[NicRef]:
         """The NICs plugged into a network, in inventory order."""

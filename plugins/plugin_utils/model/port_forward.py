@@ -20,7 +20,7 @@ class PortForward(Node):
     virtual_ip: Reference = Field(description="Virtual IP of the same VPC.")
     protocol: Literal["tcp", "udp"] = Field(description="Protocol.")
     port: Ports = Field(description='Port, or a range like "2000-2010".')
-    target: Reference = Field(description="Instance, or `instance:1` for its second NIC.")
+    target: Reference = Field(description="Instance; `instance:1`: its second NIC; `instance/name`: a secondary IP.")
     target_port: Ports | None = Field(default=None, description="Port or range at the target; default the same.")
     allowed_cidrs: tuple[Prefix, ...] = Field(
         default=(), description="Who may use it; default everybody. Others are rejected."

@@ -55,8 +55,8 @@ class Context:
         return found
 
     def nic_address(self, tenant: str, reference: str) -> str:
-        """Return the private address that a reference to an instance (and NIC) means."""
-        return self.text(f"{must(self.intent.instance(tenant, reference), reference).key}:ip")
+        """Return the private address that a reference to an instance (and NIC, and secondary IP) means."""
+        return self.text(f"{must(self.intent.instance(tenant, reference), reference).address_key}:ip")
 
     def provider_bridge(self, network: str) -> str:
         """Return the bridge of a provider network."""

@@ -93,7 +93,10 @@ def _instance(intent: Intent, instance: Instance, providers: Mapping[str, Candid
             scope, candidates = f"ip:{network_path(*resolved)}", spans(resolved.network.spans)
         else:
             scope, candidates = f"ip:{nic.network}", providers[nic.network]
-        yield Request(f"{path}:ip", scope, str(nic.ip) if nic.ip else None, candidates, place, subject)
+        for one in NicRef(instance, index).addresses:
+            words = subject if one.secondary is None else f"secondary IP {one.secondary.name} of {subject}"
+            given = str(one.ip) if one.ip else None
+            yield Request(f"{one.address_key}:ip", scope, given, candidates, (one.secondary or nic).path, words)
         yield Request(f"{path}:mac", "mac", str(nic.mac) if nic.mac else None, macs(path), place, subject)
         yield Request(f"{path}:port", "port", None, _NUMBERS, place, subject)
 

@@ -32,7 +32,7 @@ def _listener(context: Context, vpc: Vpc, balancer: LoadBalancer, wanted: Wanted
         algorithm=wanted.algorithm,
         backends=tuple(
             Backend(
-                name=reference.replace(":", "-nic"),
+                name=reference.replace(":", "-nic").replace("/", "-"),
                 address=context.nic_address(vpc.tenant, reference),
                 port=wanted.backend_port,
             )

@@ -30,6 +30,7 @@ def _port(context: Context, nic: NicRef) -> Port:
         tenant=nic.instance.tenant,
         index=nic.nic_index,
         ip=context.text(f"{nic.key}:ip"),
+        secondary_ips=tuple(context.text(f"{one.address_key}:ip") for one in nic.addresses[1:]),
         default=nic.nic_index == nic.instance.default_nic,
     )
 

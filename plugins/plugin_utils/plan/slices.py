@@ -61,7 +61,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Port:
-    """An instance's NIC on its hypervisor: the device name and guest MAC whoever starts the guest must use."""
+    """An instance's NIC on its hypervisor: the device name and guest MAC whoever starts the guest must use.
+
+    DHCP gives the guest ``ip``; the secondary ones are its own to set up.
+    """
 
     key: str
     source: str
@@ -73,6 +76,7 @@ class Port:
     tenant: str
     index: int
     ip: str
+    secondary_ips: tuple[str, ...]
     default: bool
 
 

@@ -62,15 +62,16 @@ def _plan_segment(context: Context, subnets: list[tuple[Vpc, Network]]) -> None:
 
 
 def _stations(context: Context, pool: VxlanPool, network: Network) -> list[tuple[str, Station]]:
-    """Return the NICs of a subnet with the host each is on; all of them stay until a new plan moves them."""
+    """Return the addresses of a subnet's NICs with the host each is on; all stay until a new plan moves them."""
     return [
         (
             nic.instance.host,
             Station(
                 mac=context.text(f"{nic.key}:mac"),
-                ip=context.text(f"{nic.key}:ip"),
+                ip=context.text(f"{one.address_key}:ip"),
                 vtep=context.vtep(pool, nic.instance.host),
             ),
         )
         for nic in context.intent.nics_of(network)
+        for one in nic.addresses
     ]

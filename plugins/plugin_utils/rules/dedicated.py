@@ -54,7 +54,8 @@ def _wanted(intent: Intent) -> Iterator[_Wanted]:
             yield _Wanted(address.vpc.tenant, address.path, address.ip, address.network)
     for network in intent.provider_networks:
         for ref in intent.nics_of(network) if network.cidr is not None else ():
-            yield _Wanted(ref.instance.tenant, ref.nic.at("ip"), ref.nic.ip, network)
+            for one in ref.addresses:
+                yield _Wanted(ref.instance.tenant, one.ip_path, one.ip, network)
     for vpc, subnet in networks(intent):
         pool = intent.pool(subnet.pool)
         if pool is not None and subnet.shared_segment_with is None:

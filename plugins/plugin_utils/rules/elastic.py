@@ -14,17 +14,17 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder,
 
 @rule("WEFT-N2-outbound")
 def one_outbound(intent: Intent) -> Iterator[Fault]:
-    """Of the elastic IPs of one NIC at most one is outbound."""
+    """Of the elastic IPs of one address of an instance at most one is outbound."""
     for vpc in intent.vpcs:
         marked: dict[str, ElasticIp] = {}
         for elastic in vpc.elastic_ips:
             nic = None if elastic.target is None else intent.instance(vpc.tenant, elastic.target)
             if nic is None or not elastic.outbound:
                 continue
-            first = marked.setdefault(nic.key, elastic)
+            first = marked.setdefault(nic.address_key, elastic)
             if first is not elastic:
-                reason = f"is set, and {holder(first.name, first.at('outbound'))} of the same NIC has it already"
-                remedy = "Let one of the elastic IPs of a NIC be outbound."
+                reason = f"is set, and {holder(first.name, first.at('outbound'))} of the same address has it already"
+                remedy = "Let one of the elastic IPs of an address be outbound."
                 yield Fault(elastic.at("outbound"), elastic.outbound, reason, remedy)
 
 

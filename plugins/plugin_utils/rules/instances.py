@@ -17,7 +17,7 @@ _ALLOCATE = "Choose another address, or leave ip out to have one allocated."
 
 def _fixed(intent: Intent) -> Iterator[tuple[Network | ProviderNetwork, list[tuple[NicRef, IPv4Address]]]]:
     for network in subnets(intent):
-        fixed = [(ref, ref.nic.ip) for ref in intent.nics_of(network) if ref.nic.ip is not None]
+        fixed = [(one, one.ip) for ref in intent.nics_of(network) for one in ref.addresses if one.ip is not None]
         if fixed:
             yield network, fixed
 
@@ -30,7 +30,7 @@ def not_the_gateway(intent: Intent) -> Iterator[Fault]:
         for ref, ip in fixed:
             if ip == gateway:
                 reason = f"is the gateway of {holder(network.name, network.path)}"
-                yield Fault(ref.nic.at("ip"), str(ip), reason, _ALLOCATE)
+                yield Fault(ref.ip_path, str(ip), reason, _ALLOCATE)
 
 
 @rule("WEFT-A2-outside")
@@ -47,7 +47,7 @@ def inside_ranges(intent: Intent) -> Iterator[Fault]:
                 if not ranges and ip in (network.cidr or ()):
                     reason = f"is the network or the broadcast address of {holder(network.name, network.path)}"
                 remedy = "Choose another address, leave ip out to have one allocated, or widen ip_ranges."
-                yield Fault(ref.nic.at("ip"), str(ip), reason, remedy if ranges else _ALLOCATE)
+                yield Fault(ref.ip_path, str(ip), reason, remedy if ranges else _ALLOCATE)
 
 
 @rule("WEFT-A2-taken")
@@ -58,10 +58,8 @@ def addresses_taken(intent: Intent) -> Iterator[Fault]:
         for ref, ip in fixed:
             first = holders.setdefault(ip, ref)
             if first is not ref:
-                reason = (
-                    f"is already the address of {holder(first.instance.name, first.nic.at('ip'))} in {network.name}"
-                )
-                yield Fault(ref.nic.at("ip"), str(ip), reason, _ALLOCATE)
+                reason = f"is already the address of {holder(first.instance.name, first.ip_path)} in {network.name}"
+                yield Fault(ref.ip_path, str(ip), reason, _ALLOCATE)
 
 
 @rule("WEFT-A2-no-subnet")
@@ -69,11 +67,10 @@ def address_without_subnet(intent: Intent) -> Iterator[Fault]:
     """Only in a network with a subnet can a NIC have an address."""
     for network in intent.provider_networks:
         for ref in intent.nics_of(network) if network.cidr is None else ():
-            if ref.nic.ip is not None:
-                reason = f"is an address, and {holder(network.name, network.path)} has no cidr"
-                yield Fault(
-                    ref.nic.at("ip"), str(ref.nic.ip), reason, "Leave ip out, or give the provider network a cidr."
-                )
+            for one in ref.addresses:
+                if one.ip is not None:
+                    reason = f"is an address, and {holder(network.name, network.path)} has no cidr"
+                    yield Fault(one.ip_path, str(one.ip), reason, "Leave ip out, or give the provider network a cidr.")
 
 
 @rule("WEFT-A2-mac-taken")

@@ -79,7 +79,7 @@ def dns_names(intent: Intent) -> Iterator[Fault]:
     """Names of instances in one VPC differ in more than capital letters, which DNS does not tell apart."""
     seen: dict[tuple[str, str], Instance] = {}
     for vpc, network in networks(intent):
-        for instance, _index in intent.nics_of(network):
+        for instance, *_nic in intent.nics_of(network):
             first = seen.setdefault((vpc.path, instance.name.lower()), instance)
             if first.name != instance.name:
                 yield Fault(

@@ -74,15 +74,16 @@ def elastic_taken(intent: Intent) -> Iterator[Fault]:
 def guests_address(intent: Intent) -> Iterator[Fault]:
     """A public address is not that of a guest in the same provider network."""
     holders = {
-        (network.path, ref.nic.ip): ref
+        (network.path, one.ip): one
         for network in intent.provider_networks
         for ref in intent.nics_of(network)
-        if ref.nic.ip is not None
+        for one in ref.addresses
+        if one.ip is not None
     }
     for address in public_addresses(intent):
         if address.network is None or address.ip is None:
             continue
         ref = holders.get((address.network.path, address.ip))
         if ref is not None:
-            reason = f"is already the address of instance {ref.instance.name} ({ref.nic.path}.ip)"
+            reason = f"is already the address of instance {ref.instance.name} ({ref.ip_path})"
             yield Fault(address.path, str(address.ip), reason, "Choose another address for one of them.")

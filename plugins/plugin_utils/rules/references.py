@@ -179,8 +179,10 @@ def instances(intent: Intent) -> Iterator[Fault]:
     for vpc, path, ref, _public in instance_references(intent):
         if intent.instance(vpc.tenant, ref) is not None:
             continue
-        name, _index = split_instance_ref(ref)
+        name, index, _secondary = split_instance_ref(ref)
         owner = intent.instance(vpc.tenant, name)
+        if owner is not None and 0 <= index < len(owner.instance.nics):
+            continue  # WEFT-A4-nobody
         if owner is not None:
             yield _no_such_nic(Reference(path, ref), name, len(owner.instance.nics))
         elif name not in elsewhere:
@@ -212,7 +214,7 @@ def _foreign_instances(intent: Intent) -> Iterator[Fault]:
     for instance in intent.instances:
         owners.setdefault(instance.name, instance)
     for vpc, path, ref, _public in instance_references(intent):
-        name, _index = split_instance_ref(ref)
+        name = split_instance_ref(ref).name
         if intent.instance(vpc.tenant, name) is None and name in owners:
             owner = owners[name]
             yield _foreign(Reference(path, ref), vpc.tenant, owner.tenant, owner.path)

@@ -38,7 +38,7 @@ def backends_differ(intent: Intent) -> Iterator[Fault]:
                 seen: dict[str, int] = {}
                 for index, backend in enumerate(listener.backends):
                     nic = intent.instance(vpc.tenant, backend)
-                    first = seen.setdefault(backend if nic is None else nic.key, index)
+                    first = seen.setdefault(backend if nic is None else nic.address_key, index)
                     if first != index:
                         reason = f"is already a backend of {listener.name} ({listener.at(f'backends[{first}]')})"
                         yield Fault(listener.at(f"backends[{index}]"), backend, reason, "Name it once.")
