@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -137,7 +138,12 @@ def _send(names: Sequence[str]) -> None:
     receive = argv(["tar", "--extract", "--no-same-owner", "--unlink-first", "--file=-"], {})
     with subprocess.Popen(receive, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as remote:
         assert remote.stdin and remote.stderr
-        with remote.stdin, tarfile.open(fileobj=remote.stdin, mode="w|") as archive:
+        # The other side may give up before it has read everything; why, it says on stderr.
+        with (
+            contextlib.suppress(BrokenPipeError),
+            remote.stdin,
+            tarfile.open(fileobj=remote.stdin, mode="w|") as archive,
+        ):
             for name in names:
                 archive.add(ROOT / name, arcname=name, recursive=False)
         words = remote.stderr.read().decode(errors="replace").strip()

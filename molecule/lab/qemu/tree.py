@@ -46,6 +46,8 @@ FILES = {
     "etc/resolv.conf": "",
     "etc/systemd/system.conf.d/10-lab.conf": "[Manager]\nDefaultTimeoutStopSec=20s\nDefaultTimeoutStartSec=300s\n",
     "etc/systemd/journald.conf.d/10-lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=64M\n",
+    # The checkout may lie in /tmp, which Debian would clear at every boot.
+    "etc/tmpfiles.d/tmp.conf": "",
     # All commands come over one connection, side by side.
     "etc/ssh/sshd_config.d/10-lab.conf": "UsePAM no\nUseDNS no\nMaxSessions 200\nMaxStartups 200\nPrintMotd no\n",
 }
