@@ -37,6 +37,11 @@ def udp(address: str, port: int = LINE_PORT, line: str = "hello", seconds: float
     return ("udp", address, port, line, seconds)
 
 
+def push(address: str, port: int = LINE_PORT) -> Question:
+    """For a flow whose answerer sends by itself."""
+    return ("push", address, port, "push", ANSWER)
+
+
 class Cloud:
     """One deployed fabric in one lab; `inventory` and `state` are directories."""
 

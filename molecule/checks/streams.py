@@ -1,14 +1,15 @@
-"""Long-lived traffic during a change: a TCP stream of lines, and a ping every 10 ms."""
+"""Long-lived traffic during a change: a TCP stream of lines, a ping every 10 ms, and many flows at once."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from checks.cloud import GUEST, Cloud
+from checks.cloud import GUEST, Cloud, Question
 from checks.failure import CheckFailedError
 
 
@@ -44,6 +45,25 @@ class Stream(Background):
     def told(self) -> dict[str, Any]:
         """`lines` sent, `answers` got, `gap`: the longest wait for one in seconds, `broken`: why it ended, or null."""
         return dict(json.loads(self.report))
+
+
+class Flows(Background):
+    """Flows of one caller, TCP and UDP, by name: a line on each every tenth of a second, its answer awaited."""
+
+    def __init__(self, cloud: Cloud, where: str, flows: Mapping[str, Question], patience: float) -> None:
+        super().__init__(cloud, where, ["python3", "-c", (GUEST / "flows.py").read_text(), str(patience)])
+        self._say(json.dumps([[name, *question[:3]] for name, question in flows.items()]))
+
+    def _say(self, line: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def tell(self) -> dict[str, dict[str, Any]]:
+        """By flow: `answers` got, `seen`: who answered and saw whom, `broken`: why it ended, or None."""
+        assert self.process.stdout
+        self._say("tell")
+        return dict(json.loads(self.process.stdout.readline()))
 
 
 class Ping(Background):

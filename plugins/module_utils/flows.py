@@ -8,7 +8,7 @@ The deploy engine asks it which live connections a change ends; analyses ask it 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Optional, TypeVar
@@ -60,7 +60,7 @@ class Reason(NamedTuple):
     listener         public address, protocol, port
     snat             the prefix
     gateway          the prefix of the subnet whose router address a hairpin connection leaves with
-    route            destination, next hop (empty for a black hole), distance
+    route            destination, next hop (empty for a black hole), distance, senders (empty: everybody)
     subnet           the prefix of the subnet that a flow comes from, which lets it pass or ask the router
     to_subnet        the prefix of the subnet that it goes to
     own              the address: the router's own connections are not filtered
@@ -120,14 +120,18 @@ def _prefixes(pairs: Mapping[str, Value]) -> _Prefixes[Value]:
     return dict(sorted(table.items(), reverse=True))
 
 
-def _longest(table: _Prefixes[Value], address: str) -> Optional[Value]:
-    """The value of the longest prefix that covers the address."""
+def _matches(table: _Prefixes[Value], address: str) -> Iterator[Value]:
+    """The values of all prefixes that cover the address, the longest first."""
     number = _number(address)
     for length, values in table.items():
         value = values.get(number >> (32 - length) << (32 - length) if length else 0)
         if value is not None:
-            return value
-    return None
+            yield value
+
+
+def _longest(table: _Prefixes[Value], address: str) -> Optional[Value]:
+    """The value of the longest prefix that covers the address."""
+    return next(_matches(table, address), None)
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,8 @@ class Translation:
     The keys of ``raw``: subnets, elastic_in, elastic_out, forwards ([public address, protocol, first port, last port,
     target, first target port, allowed prefixes]; no prefixes: everybody), snat ([[prefix, address]]), router_addresses
     ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers ([[address, protocol,
-    port]]), routes ([[prefix, next hop or null, distance]]). One that an older release wrote lacks some of them.
+    port]]), routes ([[prefix, next hop or null, distance, prefix of the senders that it is for or null]]), main_only
+    ([prefix]: destinations that routes for senders do not lead to). One that an older release wrote lacks some of them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -150,15 +155,29 @@ class Translation:
     def _snat(self) -> _Prefixes[tuple[str, str]]:
         return _prefixes({cidr: (cidr, address) for cidr, address in self.raw.get("snat", ())})
 
+    def _routes(self, senders: Optional[str]) -> dict[str, Way]:
+        """The routes for some senders, or those for all, by prefix: of several to one that with the least distance."""
+        found = {}
+        for cidr, hop, distance, *wanted in sorted(self.raw.get("routes", ()), key=lambda one: -one[2]):
+            if (wanted or [None])[0] == senders:
+                reason = Reason("route", (cidr, hop or "", distance, senders or ""))
+                found[cidr] = Way(self.subnet(hop) if hop else None, not hop, reason)
+        return found
+
     @cached_property
     def _ways(self) -> _Prefixes[Way]:
-        """Of routes to one prefix the one with the least distance, and before all the subnet itself."""
-        found: dict[str, Way] = {}
-        for cidr, hop, distance in sorted(self.raw.get("routes", ()), key=lambda one: -one[2]):
-            reason = Reason("route", (cidr, hop or "", distance))
-            found[cidr] = Way(self.subnet(hop) if hop else None, not hop, reason)
-        found.update({cidr: Way(cidr) for cidr in self.raw.get("subnets", ())})
-        return _prefixes(found)
+        """The main routing table; a subnet comes before a route to the same prefix."""
+        return _prefixes({**self._routes(None), **{cidr: Way(cidr) for cidr in self.raw.get("subnets", ())}})
+
+    @cached_property
+    def _sender_ways(self) -> _Prefixes[_Prefixes[Way]]:
+        """The routing tables of senders, by their prefix."""
+        senders = {one for _cidr, _hop, _distance, *wanted in self.raw.get("routes", ()) for one in wanted if one}
+        return _prefixes({one: _prefixes(self._routes(one)) for one in senders})
+
+    @cached_property
+    def _main_only(self) -> _Prefixes[str]:
+        return _prefixes({cidr: cidr for cidr in self.raw.get("main_only", ())})
 
     @cached_property
     def _gateways(self) -> dict[str, str]:
@@ -195,8 +214,13 @@ class Translation:
         """True for an address of the router itself."""
         return address in self._own
 
-    def way(self, address: str) -> Way:
-        """Where packets for an address go, which is where packets from it come from."""
+    def way(self, address: str, sender: Optional[str] = None) -> Way:
+        """Where a sender's packets for an address go; without a sender, where what comes from the address came in."""
+        if sender is not None and self._sender_ways and _longest(self._main_only, address) is None:
+            for ways in _matches(self._sender_ways, sender):
+                found = _longest(ways, address)
+                if found is not None:
+                    return found
         return _longest(self._ways, address) or OUTSIDE
 
     def listens(self, flow: Flow) -> bool:
@@ -263,7 +287,7 @@ def _sent(flow: Flow, config: Translation) -> Verdict:
     reasons = [Reason("own", (flow.source,))]
     if config.own(flow.destination) or ipaddress.IPv4Address(flow.destination) in MULTICAST:
         return Verdict(ACCEPT, config.own(flow.destination), reasons=tuple(reasons))
-    way = config.way(flow.destination)
+    way = config.way(flow.destination, flow.source)
     source, reason = config.source(flow, way, False)
     reasons += [one for one in (way.route, reason) if one is not None]
     return Verdict(DROP if way.nowhere else ACCEPT, False, Translated(source=source), tuple(reasons))
@@ -285,7 +309,7 @@ def _received(flow: Flow, config: Translation, came: Way, reasons: list[Reason])
 def _forwarded(flow: Flow, config: Translation, came: Way, translated: Translated, reasons: list[Reason]) -> Verdict:
     """A connection through the router: subnets reach everything, and what is outside only what is published."""
     redirected = translated.target is not None
-    way = config.way(translated.target or flow.destination)
+    way = config.way(translated.target or flow.destination, flow.source)
     if way.route is not None:
         reasons.append(way.route)
     if way.nowhere:

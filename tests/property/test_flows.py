@@ -17,6 +17,7 @@ OTHERS = ["192.168.20.1", "10.0.0.1", "172.31.0.1", "224.0.0.5", "255.255.255.25
 PORTS = [0, 22, 53, 80, 81, 82]
 PREFIXES = ["192.168.20.0/24", "192.168.20.5/32", "192.168.20.4/30", "192.168.0.0/16", "203.0.113.0/24", "0.0.0.0/1"]
 TARGETS = ["172.31.0.0/16", "203.0.113.0/24", "203.0.113.8/29", "198.51.100.0/24"]
+SENDERS = [None, None, "192.168.20.0/24", "192.168.20.5/32"]
 PROTOCOLS = st.sampled_from(["tcp", "udp"])
 
 addresses = st.sampled_from(GUESTS + PUBLIC + OUTSIDE + OTHERS)
@@ -35,7 +36,8 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
     allowed = st.lists(st.sampled_from(PREFIXES), max_size=2, unique=True)
     routes = draw(
         st.dictionaries(
-            st.tuples(st.sampled_from(TARGETS), st.integers(1, 3)), st.sampled_from([None, *GUESTS, "10.0.0.77"])
+            st.tuples(st.sampled_from(TARGETS), st.integers(1, 3), st.sampled_from(SENDERS)),
+            st.sampled_from([None, *GUESTS, "10.0.0.77"]),
         )
     )
     listeners = draw(st.lists(places, max_size=2, unique=True))
@@ -50,7 +52,8 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
             for ((address, protocol), port), width in widths.items()
         ],
         "snat": [[cidr, draw(public)] for cidr in draw(st.lists(st.sampled_from(PREFIXES[:4]), unique=True))],
-        "routes": [[destination, hop, distance] for (destination, distance), hop in routes.items()],
+        "routes": [[destination, hop, distance, senders] for (destination, distance, senders), hop in routes.items()],
+        "main_only": ["192.168.20.0/24", "192.168.21.0/24", "198.51.100.0/25"],
         "balancers": [[address, protocol, 81 + 20 * (protocol == "udp")] for address, protocol in listeners],
     }
 
@@ -63,7 +66,12 @@ def rules(raw: Mapping[str, Any]) -> dict[Reason, dict[str, Any]]:
             found[Reason(kind, (key,))] = {**raw, kind: {one: raw[kind][one] for one in raw[kind] if one != key}}
     for kind, name in (("forwards", "forward"), ("snat", "snat"), ("routes", "route"), ("balancers", "listener")):
         for one in raw[kind]:
-            key = {"forward": one[:3], "snat": one[:1], "listener": one}.get(name) or [one[0], one[1] or "", one[2]]
+            key = {"forward": one[:3], "snat": one[:1], "listener": one}.get(name) or [
+                one[0],
+                one[1] or "",
+                one[2],
+                one[3] or "",
+            ]
             found[Reason(name, tuple(key))] = {**raw, kind: [other for other in raw[kind] if other is not one]}
     return found
 

@@ -19,6 +19,8 @@ from typing import Any
 IP_PKTINFO = 8  # Python names it only from 3.12 on
 PKTINFO = struct.Struct("=I4s4s")  # struct in_pktinfo of ip(7): device, local address, address in the header
 
+PUSH = b"push\n"  # asks for answers without end: a server that sends by itself
+
 
 class Log:
     """One line per line received, written at once: a test reads it while the server runs."""
@@ -71,6 +73,9 @@ def handlers(who: str, log: Log, port: int) -> tuple[type[socketserver.BaseReque
                 for line in self.rfile:
                     log.write("tcp", port, self.client_address, line)
                     self.wfile.write(answer(self.client_address))
+                    while line == PUSH:
+                        time.sleep(0.1)
+                        self.wfile.write(answer(self.client_address))
 
     class Datagram(socketserver.BaseRequestHandler):
         server: Udp

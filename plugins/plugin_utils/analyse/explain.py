@@ -88,7 +88,8 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
     for nat in router["source_nats"]:
         yield Reason("snat", (nat["cidr"],)), nat
     for route in router["routes"]:
-        yield Reason("route", (route["destination"], route["next_hop"] or "", route["distance"])), route
+        place = (route["destination"], route["next_hop"] or "", route["distance"], route["senders"] or "")
+        yield Reason("route", place), route
     for subnet in router["subnets"]:
         for kind in ("subnet", "to_subnet", "gateway"):
             yield Reason(kind, (subnet["cidr"],)), subnet
@@ -122,9 +123,10 @@ def _listener(part: _Part, flow: Flow) -> str:
 
 
 def _route(part: _Part, _flow: Flow) -> str:
+    senders = f" from {part['senders']}" if part["senders"] else ""
     if part["next_hop"] is None:
-        return f"Packets for {part['destination']} are dropped."
-    return f"{part['destination']} lies behind {part['next_hop']}."
+        return f"Packets{senders} for {part['destination']} are dropped."
+    return f"Packets{senders} for {part['destination']} go to {part['next_hop']}."
 
 
 def _subnet(part: _Part, flow: Flow) -> str:

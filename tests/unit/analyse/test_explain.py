@@ -23,11 +23,17 @@ RESTRICTED = {
     "name": "some", "virtual_ip": "vip-pf", "protocol": "udp", "port": "5000-5002", "target": "vpc-ins3",
     "target_port": "6000-6002", "allowed_cidrs": ["10.0.0.0/30", "10.0.0.1/32", "192.168.21.0/24"],
 }  # fmt: skip
+BY_SENDER = [
+    {"source": "192.168.21.0/24", "destination": "198.18.0.0/15", "next_hop": "vpc-ins3"},
+    {"source": "192.168.21.0/24", "destination": "172.30.0.0/16", "type": "blackhole"},
+]
 
 
 def analysis(edit: Callable[[dict[str, Any]], None] = lambda _vpc: None) -> RouterAnalysis:
     variables, hosts = walkthrough()
     variables["weft_vpcs"][0]["port_forwards"].append(RESTRICTED)
+    variables["weft_fabric"]["route_denylist"] = ["198.51.100.0/24"]
+    variables["weft_vpcs"][0]["routes"] += BY_SENDER
     edit(variables["weft_vpcs"][0])
     intent, _warnings = load(variables, hosts)
     now, rest = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
@@ -85,6 +91,21 @@ def short(answer: Answer) -> tuple[str, list[str]]:
         ),
         (flow("tcp", INS1, "203.0.113.1", 80), "drop onwards", ["route 203.0.113.0/24 distance 128"]),
         (flow("tcp", "203.0.113.1", EIP, 80), "drop onwards", ["route 203.0.113.0/24 distance 128"]),
+        (
+            flow("tcp", INS2, "172.30.0.1", 80),
+            "drop onwards",
+            ["route 172.30.0.0/16 from 192.168.21.0/24 distance 128"],
+        ),
+        (flow("tcp", INS1, "172.30.0.1", 80), "accept onwards", ["subnet vpc-1-1", "elastic IP eip-a"]),
+        (
+            flow("tcp", INS2, "198.18.0.1", 80),
+            "accept onwards",
+            [
+                "route 198.18.0.0/15 from 192.168.21.0/24 distance 128 via vpc-ins3",
+                "subnet vpc-1-2",
+                "subnet vpc-1-3",
+            ],
+        ),
         (flow("udp", INS1, "224.0.0.251", 5353), "drop onwards", ["router admin/vpc-1"]),
         (flow("udp", OWN, "223.5.5.5", 53), "accept onwards", ["router admin/vpc-1"]),
     ],

@@ -85,6 +85,10 @@ MOVED = changed(elastic_in={**CONFIG["elastic_in"], "10.172.11.5": "192.168.20.6
 OTHER_EXIT = changed(elastic_out={"192.168.20.5": "10.172.11.5"})
 NEW_EXIT = changed(elastic_out={**CONFIG["elastic_out"], "192.168.20.6": "10.172.11.6"})
 OTHER_PORT = changed(forwards=[["10.172.11.93", "tcp", 2222, 2222, "192.168.20.154", 24], CONFIG["forwards"][1]])
+NARROWED = changed(forwards=[[*CONFIG["forwards"][0], ["198.51.100.0/24"]], CONFIG["forwards"][1]])
+STILL_OPEN = changed(forwards=[[*CONFIG["forwards"][0], ["198.51.100.0/24", "203.0.113.0/24"]], CONFIG["forwards"][1]])
+NO_BALANCER = changed(balancers=[], public_addresses=["10.172.11.94"])
+ROUTED = changed(routes=[["198.51.100.0/24", "192.168.21.7", 1, "192.168.20.0/24"], ["203.0.113.0/24", None, 1, None]])
 ALL = (WITHOUT_SECOND, MOVED, OTHER_EXIT, NEW_EXIT, OTHER_PORT)
 
 CONNECTIONS = {
@@ -95,6 +99,8 @@ CONNECTIONS = {
     "forward": tcp("203.0.113.9", "10.172.11.93", 2222),
     "east-west": tcp("192.168.20.6", "192.168.21.7"),
     "hairpin": tcp("192.168.20.6", "10.172.11.5", 22),
+    "balancer": tcp("203.0.113.9", "10.172.11.94", 8080),
+    "SNAT out elsewhere": tcp("192.168.20.6", "198.51.100.9"),
 }
 
 
@@ -104,8 +110,16 @@ CONNECTIONS = {
         pytest.param(WITHOUT_SECOND, {"second EIP in", "hairpin"}, id="EIP removed"),
         pytest.param(MOVED, {"second EIP in", "hairpin"}, id="EIP moved"),
         pytest.param(OTHER_EXIT, {"EIP out"}, id="outbound EIP changed"),
-        pytest.param(NEW_EXIT, {"SNAT out", "hairpin"}, id="outbound EIP given"),
+        pytest.param(NEW_EXIT, {"SNAT out", "SNAT out elsewhere", "hairpin"}, id="outbound EIP given"),
         pytest.param(OTHER_PORT, {"forward"}, id="forward's target port changed"),
+        pytest.param(NARROWED, {"forward"}, id="forward for other sources"),
+        pytest.param(STILL_OPEN, set(), id="forward for some sources, this one among them"),
+        pytest.param(NO_BALANCER, {"balancer"}, id="load balancer removed"),
+        pytest.param(
+            ROUTED,
+            {"first EIP in", "second EIP in", "EIP out", "SNAT out", "forward", "balancer", "SNAT out elsewhere"},
+            id="routes: a black hole for the client, another way for a subnet",
+        ),
         pytest.param(ROUTER, set(), id="nothing changed"),
     ],
 )
