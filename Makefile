@@ -17,7 +17,7 @@ SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo check $(CHECKS) format test unit packets $(SLOW) oldest clean lock release
+.PHONY: help setup demo check $(CHECKS) format test unit packets $(SLOW) bench oldest clean lock release
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -80,6 +80,9 @@ debian-kernel: setup ## the lab in a guest with Debian's stock kernel: the walkt
 molecule: setup ## the molecule scenarios
 	@for scenario in $(SCENARIOS); do \
 	    tools/step "molecule $$scenario" molecule test --scenario-name "$$scenario" || exit; done
+
+bench: setup ## measure the controller, runs and packets; writes docs/performance.md (BENCH_QUICK=1: small, no docs)
+	@tools/bench $(BENCH_PARTS)
 
 oldest: ## unit tests and sanity with the oldest ansible-core we promise
 	@WEFT_VENV=.venv-oldest WEFT_PYTHON=3.11 $(MAKE) --no-print-directory unit sanity
