@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Optional, TypeVar
 
+from ansible_collections.weft.vpc.plugins.module_utils.egress import Policy
+
 ACCEPT, REJECT, DROP = "accept", "reject", "drop"
 
 MULTICAST = ipaddress.IPv4Network("224.0.0.0/4")
@@ -62,6 +64,7 @@ class Reason(NamedTuple):
     gateway          the prefix of the subnet whose router address a hairpin connection leaves with
     route            destination, next hop (empty for a black hole), distance, senders (empty: everybody)
     subnet           the prefix of the subnet that a flow comes from, which lets it pass or ask the router
+    egress           the prefix of the subnet that may not send the flow out
     to_subnet        the prefix of the subnet that it goes to
     own              the address: the router's own connections are not filtered
     nothing          input or forward: no rule of the chain admits the flow
@@ -142,7 +145,8 @@ class Translation:
     target, first target port, allowed prefixes]; no prefixes: everybody), snat ([[prefix, address]]), router_addresses
     ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers ([[address, protocol,
     port]]), routes ([[prefix, next hop or null, distance, prefix of the senders that it is for or null]]), main_only
-    ([prefix]: destinations that routes for senders do not lead to). One that an older release wrote lacks some of them.
+    ([prefix]: destinations that routes for senders do not lead to), egress ({subnet: policy}, see Policy). One that an
+    older release wrote lacks some of them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -222,6 +226,15 @@ class Translation:
                 if found is not None:
                     return found
         return _longest(self._ways, address) or OUTSIDE
+
+    @cached_property
+    def _policies(self) -> dict[str, Policy]:
+        return {cidr: Policy(raw) for cidr, raw in self.raw.get("egress", {}).items()}
+
+    def lets_out(self, subnet: str, flow: Flow) -> bool:
+        """Whether the subnet may send the flow outside the VPC."""
+        policy = self._policies.get(subnet)
+        return policy is None or policy.admits(flow.protocol, flow.destination, flow.destination_port)
 
     def listens(self, flow: Flow) -> bool:
         """True if a load balancer has the port that the flow goes to."""
@@ -315,6 +328,8 @@ def _forwarded(flow: Flow, config: Translation, came: Way, translated: Translate
     if way.nowhere:
         return Verdict(DROP, translated=translated, reasons=tuple(reasons))
     if came.subnet is not None:
+        if way.subnet is None and not config.lets_out(came.subnet, flow):
+            return Verdict(REJECT, translated=translated, reasons=(*reasons, Reason("egress", (came.subnet,))))
         reasons.append(Reason("subnet", (came.subnet,)))
     elif not redirected:
         return Verdict(DROP, translated=translated, reasons=(*reasons, Reason("nothing", ("forward",))))

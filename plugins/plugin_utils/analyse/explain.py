@@ -90,6 +90,8 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
     for route in router["routes"]:
         place = (route["destination"], route["next_hop"] or "", route["distance"], route["senders"] or "")
         yield Reason("route", place), route
+    for policy in router["egress"]:
+        yield Reason("egress", (policy["cidr"],)), policy
     for subnet in router["subnets"]:
         for kind in ("subnet", "to_subnet", "gateway"):
             yield Reason(kind, (subnet["cidr"],)), subnet
@@ -129,6 +131,11 @@ def _route(part: _Part, _flow: Flow) -> str:
     return f"Packets{senders} for {part['destination']} go to {part['next_hop']}."
 
 
+def _egress(part: _Part, flow: Flow) -> str:
+    why = "its policy denies what no egress rule permits" if part["policy"] == "deny" else "an egress rule blocks it"
+    return f"{part['cidr']} may not send {_service(flow)} to {flow.destination}: {why}."
+
+
 def _subnet(part: _Part, flow: Flow) -> str:
     if "cidr" not in part:
         return "Whoever asks for an address is answered."
@@ -147,5 +154,6 @@ _WORDS: dict[str, Callable[[_Part, Flow], str]] = {
     ),
     "route": _route,
     "subnet": _subnet,
+    "egress": _egress,
     "to_subnet": lambda part, _flow: f"The target is in {part['cidr']}.",
 }

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, default_gateway, subnet_spans
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import BeforeValidator, Field, WithJsonSchema
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.egress import EgressRule
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import IpRange, address_pairs
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
@@ -79,6 +80,13 @@ class Network(Node):
     snat: SnatChoice = Field(
         default=Snat(),
         description="Whether packets leave with a public address; `{virtual_ip: name}`: with that one.",
+    )
+    egress: Literal["allow", "deny"] = Field(
+        default="allow",
+        description="Whether the network may open connections to outside the VPC, but for those of `egress_rules`.",
+    )
+    egress_rules: tuple[EgressRule, ...] = Field(
+        default=(), description="What `egress: allow` blocks, or `egress: deny` permits."
     )
     shared_segment_with: Reference | None = Field(
         default=None, description="Network of the same tenant whose segment (one broadcast domain) to share."

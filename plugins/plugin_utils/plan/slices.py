@@ -239,6 +239,23 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Egress:
+    """What a network may send outside the VPC: the policy, and what is treated the other way.
+
+    ``ports`` are [protocol, first, last, destination], ``protocols`` [first, last, destination] by number: no two of a
+    list overlap.
+    """
+
+    key: str
+    source: str
+    interface: str
+    cidr: str
+    policy: str
+    ports: tuple[tuple[str, int, int, str], ...]
+    protocols: tuple[tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True)
 class RoutingRule:
     """Which table the router asks for some packets; `selector` is in the words of `ip rule`."""
 
@@ -272,6 +289,7 @@ class Router:
     listeners: tuple[Listener, ...]
     routes: tuple[Route, ...]
     routing_rules: tuple[RoutingRule, ...]
+    egress: tuple[Egress, ...]
 
 
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, ProviderNetwork, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     dhcp_dns,
+    egress,
     eip,
     lb,
     names,
@@ -53,6 +54,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
         listeners=lb.listeners(context, vpc),
         routes=routes.routes(context, vpc),
         routing_rules=routes.rules(context, vpc),
+        egress=egress.egress(vpc, inside),
     )
 
 

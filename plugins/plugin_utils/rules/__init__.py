@@ -12,6 +12,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import SETTINGS, Ho
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.memory import no_cycle_collection
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importing a module registers its rules
     dedicated,
+    egress,
     elastic,
     instances,
     mtu,
@@ -46,6 +47,7 @@ TOPICS = (
     placement,
     public,
     ports,
+    egress,
     elastic,
     instances,
     secondary,
