@@ -46,7 +46,6 @@ FILES = {
     "etc/resolv.conf": "",
     "etc/systemd/system.conf.d/10-lab.conf": "[Manager]\nDefaultTimeoutStopSec=20s\nDefaultTimeoutStartSec=300s\n",
     "etc/systemd/journald.conf.d/10-lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=64M\n",
-    # The checkout may lie in /tmp, which Debian would clear at every boot.
     "etc/tmpfiles.d/tmp.conf": "",
     # All commands come over one connection, side by side.
     "etc/ssh/sshd_config.d/10-lab.conf": "UsePAM no\nUseDNS no\nMaxSessions 200\nMaxStartups 200\nPrintMotd no\n",
@@ -89,7 +88,8 @@ def build(tree: Path) -> None:
         download(wheels)
     hook = f'--customize-hook={PACKAGE / "qemu" / "finish-tree"} "$1" {wheels} {ROOT}'
     with step("build the guest's Debian, with its stock kernel"):
-        image.bootstrap(SUITE, PACKAGES, tree, [hook])
+        # The checkout may lie in /tmp, which mmdebstrap clears after the hook, and Debian at every boot.
+        image.bootstrap(SUITE, PACKAGES, tree, [hook, "--skip=cleanup/tmp"])
         for name, text in FILES.items():
             file = tree / name
             file.parent.mkdir(parents=True, exist_ok=True)
