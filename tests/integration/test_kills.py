@@ -71,7 +71,7 @@ def numbers() -> Iterator[int]:
     number = 1
     while True:
         yield number
-        number = 6 * number + 1
+        number = 3 * number + 1
 
 
 @pytest.mark.parametrize("point", HOST_POINTS)
