@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.weft.vpc.plugins.module_utils.flows import Flow, Reason, Translation, ends, judge
@@ -25,6 +25,9 @@ flows = st.builds(
     Flow, st.sampled_from(["tcp", "udp", "icmp"]), addresses, addresses, st.just(40000), st.sampled_from(PORTS)
 )
 public, guests = st.sampled_from(PUBLIC), st.sampled_from(GUESTS)
+
+# Each example is several flows through a whole router: that many more of them would take too long.
+SOME = settings(max_examples=max(50, settings.get_profile(settings.get_current_profile_name()).max_examples // 5))
 
 
 @st.composite
@@ -82,6 +85,7 @@ def decided(flow: Flow, raw: Mapping[str, Any]) -> set[Reason]:
     return {one._replace(kind="forward") if one.kind == "refused" else one for one in reasons}
 
 
+@SOME
 @given(routers(), st.lists(flows, min_size=1, max_size=8))
 def test_rules_have_no_order(raw: dict[str, Any], asked: list[Flow]) -> None:
     turned = {
@@ -94,6 +98,7 @@ def test_rules_have_no_order(raw: dict[str, Any], asked: list[Flow]) -> None:
         assert not ends(flow, judge(flow, one).translated, one, other)
 
 
+@SOME
 @given(routers(), st.lists(flows, min_size=1, max_size=8))
 def test_a_rule_that_goes_changes_and_ends_only_what_it_decided(raw: dict[str, Any], asked: list[Flow]) -> None:
     config = Translation(raw)
@@ -105,6 +110,7 @@ def test_a_rule_that_goes_changes_and_ends_only_what_it_decided(raw: dict[str, A
                 assert not ends(flow, judge(flow, config).translated, config, less)
 
 
+@SOME
 @given(routers(), routers(), st.lists(flows, min_size=1, max_size=8))
 def test_what_ends_is_what_is_no_longer_as_it_was(old: dict[str, Any], new: dict[str, Any], asked: list[Flow]) -> None:
     before, after = Translation(old), Translation(new)
@@ -121,6 +127,7 @@ def test_what_ends_is_what_is_no_longer_as_it_was(old: dict[str, Any], new: dict
             assert was != is_now
 
 
+@SOME
 @given(routers(), flows)
 def test_every_verdict_names_a_rule(raw: dict[str, Any], flow: Flow) -> None:
     verdict = judge(flow, Translation(raw))
