@@ -79,8 +79,20 @@ def outside(fabric: Fabric) -> Iterator[None]:
         fabric.cloud.on(host, ["ip", "netns", "delete", instance])
 
 
+def without_office(intent: Intent) -> None:
+    """Only what a DHCP server of ours serves."""
+    with_vlans(intent)
+    intent["weft_instances"] = [one for one in intent["weft_instances"] if one["name"][:3] not in ("off", "lab")]
+
+
 @pytest.mark.usefixtures("outside")
-def test_vlans_carry_guests_and_a_public_network(fabric: Fabric) -> None:
+def test_vlans_carry_a_public_network_and_guests(fabric: Fabric) -> None:
+    fabric.change(without_office)
+    cloud = fabric.apply()
+    (answer,) = cloud.ask("behind", [tcp(UPSTREAM)])
+    assert saw(answer) == cloud.recorded("admin1/vpc-3:public_ip")
+
+    fabric.restore()
     fabric.change(with_vlans)
     fabric.run()
     for instance in ("office-1", "office-2"):
@@ -92,18 +104,7 @@ def test_vlans_carry_guests_and_a_public_network(fabric: Fabric) -> None:
     assert not answers(cloud, "hv1", "lab-1", OUTSIDE, STRANGER), "the other VLAN of the same NIC"
     assert not answers(cloud, "hv1", "lab-1", first, STRANGER), "on the same host, too"
 
-
-@pytest.mark.usefixtures("outside")
-def test_a_router_leaves_by_a_vlan(fabric: Fabric) -> None:
-    def only_routed(intent: Intent) -> None:
-        with_vlans(intent)
-        intent["weft_instances"] = [one for one in intent["weft_instances"] if one["name"][:3] not in ("off", "lab")]
-
-    fabric.change(only_routed)
-    cloud = fabric.apply()
-    (answer,) = cloud.ask("behind", [tcp(UPSTREAM)])
-    assert saw(answer) == cloud.recorded("admin1/vpc-3:public_ip")
     fabric.restore()
-    fabric.apply()
-    links = cloud.read("gw1", "ip -br link")
-    assert "@eth3" not in links, "the VLAN goes with its network"
+    fabric.apply("-e", "weft_max_removal_percent=100")
+    for host, card in (("gw1", "eth3"), ("hv1", "eth1")):
+        assert f"@{card}" not in cloud.read(host, "ip -br link"), "the VLAN goes with its network"
