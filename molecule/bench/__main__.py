@@ -92,8 +92,7 @@ def _measured(part: str, lab: str, repetitions: int | None, *, quick: bool) -> d
 def write(results: dict[str, Any], folder: Path) -> None:
     """The page and its figure."""
     (folder / "performance.md").write_text(report.document(results))
-    if "dataplane" in results and "controller" in results:
-        (folder / "performance.svg").write_text(report.picture(results))
+    (folder / "performance.svg").write_text(report.picture(results))
     say(f"{folder / 'performance.md'} written")
 
 

@@ -32,24 +32,34 @@ def one_flow(name: str, count: int) -> list[tuple[str, int]]:
 
 
 def run(sizes: list[int], repetitions: int, seconds: float, say: Callable[[str], None]) -> Series:
-    """All paths, measured in turn in random order, repetition by repetition: path -> what -> the rates of each."""
+    """All paths, measured in turn in random order, repetition by repetition: path -> what -> the rates of each.
+
+    An interrupt ends it with the repetitions that are complete, if one is.
+    """
     ways: dict[str, tuple[paths.Route, int]] = {}
+    series: Series = {}
     try:
         ways[PLAIN] = (paths.plain(), max(sizes))
         for count in sizes:
             say(f"making routers with {count:,} elastic IPs and as many forwards")
             ways[f"ours-{count}"] = (paths.ours(count), count)
             ways[f"linear-{count}"] = (paths.linear(count), count)
-        series: Series = {name: {"connections": [], "bits": [], "packets": []} for name in ways}
+        series = {name: {"connections": [], "bits": [], "packets": []} for name in ways}
         for number in range(repetitions):
             say(f"repetition {number + 1} of {repetitions}")
-            for name in random.Random(number).sample(list(ways), len(ways)):
-                for what, value in _measured(name, *ways[name], seconds).items():
+            order = random.Random(number).sample(list(ways), len(ways))
+            found = {name: _measured(name, *ways[name], seconds) for name in order}
+            for name, rates in found.items():
+                for what, value in rates.items():
                     series[name][what].append(value)
-        return series
+    except KeyboardInterrupt:
+        if not any(values["connections"] for values in series.values()):
+            raise
     finally:
         for path, _count in ways.values():
             path.remove()
+        paths.sweep()
+    return series
 
 
 def _measured(name: str, path: paths.Route, count: int, seconds: float) -> dict[str, tuple[float, float]]:

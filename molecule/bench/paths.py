@@ -202,3 +202,10 @@ def _iptables() -> list[str]:
 def _plugins() -> str:
     folders: list[Any] = sorted(UNPACKED.glob("usr/lib/*/xtables")) or sorted(Path("/usr/lib").glob("*/xtables"))
     return str(folders[0]) if folders else ""
+
+
+def sweep() -> None:
+    """Take away what an interrupted bench had only half made."""
+    for line in run(["ip", "netns", "list"]).splitlines():
+        if line.startswith(PREFIX):
+            run(["ip", "netns", "delete", line.split()[0]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -11,6 +11,12 @@ from bench.svg import Chart, figure
 
 Results = dict[str, Any]
 WHATS = {"connections": "new TCP connections", "bits": "TCP throughput", "packets": "packets of one flow"}
+MISSING = {
+    "dataplane": "what a router's rules cost packets",
+    "large": "one elastic IP among many",
+    "controller": "the controller",
+    "small": "runs of `site` on the walkthrough",
+}
 INTRODUCTION = """\
 # Performance
 
@@ -19,7 +25,7 @@ largest of all repetitions. Absolute numbers are of that computer and that hour;
 
 {load}
 
-![What rules cost a new connection, and how the controller grows](performance.svg)
+![Figure: what was measured, as it grows](performance.svg)
 """
 
 
@@ -30,12 +36,15 @@ def document(results: Results) -> str:
     for part, section in (("dataplane", _dataplane), ("large", _large), ("controller", _controller), ("small", _small)):
         if part in results:
             lines += [*section(results[part]), ""]
+        else:
+            lines += [f"*Not measured in this run: {MISSING[part]}.*", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def picture(results: Results) -> str:
-    """The figure: needs the parts `dataplane` and `controller`."""
-    return figure([_connections(results["dataplane"]), _growth(results["controller"])])
+    """The figure, with a chart for each part that has one and was measured."""
+    charts: dict[str, Callable[[Any], Chart]] = {"dataplane": _connections, "controller": _growth}
+    return figure([chart(results[part]) for part, chart in charts.items() if part in results])
 
 
 def _load(about: dict[str, Any]) -> str:

@@ -20,7 +20,8 @@ def allocated_vnis(pool: Mapping[str, Any], ledger: Mapping[str, Any]) -> dict[s
 def free_vnis(pool: Mapping[str, Any], ledger: Mapping[str, Any], resting: bool = False) -> list[dict[str, int]]:
     """The ranges of VNIs that the next networks can have, lowest first, each `{start, end}`, both included.
 
-    Released VNIs rest before they are given to another network; with `resting` they count as free.
+    Released VNIs rest before they are given to another network; with `resting` they count as free. Those of a dedicated
+    range are free for its tenant only.
     """
     taken = set(_values(pool, ledger, "entries").values())
     if not resting:
