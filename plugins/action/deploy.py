@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from typing import Any, ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import HostAction
+from ansible_collections.weft.vpc.plugins.plugin_utils.certificates import VARIABLE, bundles
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.store import PlanError
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render, scopes
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, declarations
 
@@ -40,16 +44,34 @@ class ActionModule(HostAction):
         arguments: dict[str, Any],
         variables: dict[str, Any],
     ) -> dict[str, Any]:
+        secrets = self._secrets(slice_, variables)
         for phase in [arguments["phase"]] if arguments["phase"] else _phases(arguments["roles"]):
             returned = self._execute_module(
                 module_name="weft.vpc.deploy",
-                module_args=_payload(slice_, phase, arguments),
+                module_args={**_payload(slice_, phase, arguments), "secrets": secrets},
                 task_vars=variables,
             )
             result = _merged(result, returned)
             if result.get("failed"):
                 break
         return result
+
+    def _secrets(self, slice_: dict[str, Any], variables: dict[str, Any]) -> dict[str, str]:
+        """Return the contents that the slice has the digests of, read from the inventory anew: no file has them."""
+        wanted = {one["digest"]: one for router in slice_["routers"] for one in router["certificates"]}
+        if not wanted:
+            return {}
+        templated = self._templar.template({VARIABLE: variables.get(VARIABLE)})
+        plain = json.loads(json.dumps(templated, default=str))
+        found = bundles(plain, partial(self.read_text, variables))
+        for digest, one in wanted.items():
+            if digest not in found:
+                message = (
+                    f"The {one['key']} ({one['source']}) is not the one that the plan was made with, so its content "
+                    "cannot be brought to the host. Plan again."
+                )
+                raise PlanError(message)
+        return {digest: found[digest] for digest in wanted}
 
 
 def _phases(roles: list[str] | None) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import WeftAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerFile, Link, describe_changes
+from ansible_collections.weft.vpc.plugins.plugin_utils.certificates import seal
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import in_order
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, store
 from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, emptied, make, moved_on
@@ -44,7 +46,9 @@ class ActionModule(WeftAction):
 
     def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
         state = Path(arguments["state_dir"])
-        intent = emptied(self._intent()) if arguments["destroy"] else self._intent()
+        intent, certificates = self._intent()
+        if arguments["destroy"]:
+            intent = emptied(intent)
         fabric = intent.get("weft_fabric")
         name = fabric.get("name") if isinstance(fabric, dict) else None
         ledger = LedgerFile(state / "weft-ledger.json", name if isinstance(name, str) else "unnamed")
@@ -55,6 +59,7 @@ class ActionModule(WeftAction):
             datetime.now(UTC),
             dry_run=self._task.check_mode,
             release=arguments["release"],
+            certificates=certificates,
         )
         for warning in in_order(outcome.warnings):
             display.warning(str(warning))
@@ -79,18 +84,18 @@ class ActionModule(WeftAction):
 
     def _saved(self, path: Path) -> dict[str, Any]:
         header = store.load_header(path)
-        reasons = moved_on(header["inventory"], self._intent(), self._inventory(), header["intent"])
+        reasons = moved_on(header["inventory"], self._intent()[0], self._inventory(), header["intent"])
         if reasons:
             message = f"{path} cannot be applied: {'; '.join(reasons)}. Make it again with the playbook weft.vpc.plan."
             raise store.PlanError(message)
         return {"changed": False, "plan_file": str(path), "summary": f"Applying {path}.", "changes": [], "ledger": []}
 
-    def _intent(self) -> dict[str, Any]:
-        """Return the weft_* variables as plain Python, templated once."""
+    def _intent(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the weft_* variables as plain Python, templated once, without secrets; and certificates' digests."""
         names = [name for name in self._variables if name.startswith("weft_")]
         templated = self._templar.template({name: self._variables[name] for name in names})
         plain: dict[str, Any] = json.loads(json.dumps(templated, default=str))
-        return plain
+        return seal(plain, partial(self.read_text, self._variables))
 
     def _inventory(self) -> Inventory:
         groups = {str(name): [str(host) for host in hosts] for name, hosts in self._variables["groups"].items()}

@@ -308,7 +308,8 @@ def _sent(flow: Flow, config: Translation) -> Verdict:
 
 def _received(flow: Flow, config: Translation, came: Way, reasons: list[Reason]) -> Verdict:
     """A connection to the router itself: its services for subnets, and what load balancers listen on."""
-    if config.listens(flow):
+    # A load balancer on a subnet's address is for subnets.
+    if config.listens(flow) and (came.subnet is not None or config.subnet(flow.destination) is None):
         listener = Reason("listener", (flow.destination, flow.protocol, flow.destination_port))
         return Verdict(ACCEPT, True, reasons=(*reasons, listener))
     inside = came.subnet is not None or flow.source == UNSPECIFIED

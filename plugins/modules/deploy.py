@@ -84,6 +84,11 @@ options:
       - Commands that the host needs, each with the Debian package that brings it. Filled in by the action.
     type: dict
     default: {}
+  secrets:
+    description:
+      - Contents of files that O(items) give only the digest of, by that digest. Filled in by the action.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Names exactly the files and actions of the run, and has the daemons judge the new files.
@@ -160,6 +165,7 @@ def options() -> dict[str, Any]:
         "scopes": {"type": "list", "elements": "dict", "options": scope},
         "items": {"type": "list", "elements": "dict"},
         "packages": {"type": "dict", "default": {}},
+        "secrets": {"type": "dict", "default": {}, "no_log": True},
     }
 
 

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerError
@@ -32,6 +32,18 @@ class WeftAction(ActionBase):
             return self.act(result, arguments, task_vars or {})
         except (DependencyError, IntentError, LedgerError, store.PlanError) as error:
             raise AnsibleActionFail(str(error)) from None
+
+    def read_text(self, variables: dict[str, Any], path: str) -> str:
+        """Return the text of a file of the controller, decrypted if Vault encrypted it."""
+        place = Path(str(variables.get("inventory_dir") or "."), path)
+        if not place.is_file():
+            message = "there is no such file"
+            raise ValueError(message)
+        try:
+            return str(self._loader.get_text_file_contents(str(place)))
+        except AnsibleError as error:
+            message = "it cannot be read or decrypted"
+            raise ValueError(message) from error
 
     @abstractmethod
     def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

@@ -56,11 +56,12 @@ def make(
     *,
     dry_run: bool,
     release: bool = True,
+    certificates: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Plan a fabric. Writes the ledger unless this is a dry run.
 
     Without ``release`` the ledger keeps what objects have that left the intent: as long as the plan is not applied,
-    they are on the hosts.
+    they are on the hosts. ``certificates`` are the digests that certificates.seal gave.
 
     Raises IntentError with everything that is wrong, and LedgerError; neither leaves anything changed.
     """
@@ -74,7 +75,11 @@ def make(
         if allocation.findings:
             raise IntentError(allocation.findings)
         plan = make_plan(
-            intent, allocation.values, intent_digest(variables), describe(inventory, intent_groups(variables))
+            intent,
+            allocation.values,
+            intent_digest(variables),
+            describe(inventory, intent_groups(variables)),
+            certificates,
         )
         if not dry_run:
             store.write(allocation.ledger)

@@ -215,7 +215,7 @@ def foretold(cloud: Cloud, router: RouterAnalysis, caller: str, question: Questi
     owners = {cloud.address(name): f"{name} admin" for name in cloud.of_tenant("admin")}
     if verdict.local:
         (listener,) = (one for one in router.router["listeners"] if one["key"] == answer.rules[-1].key)
-        (backend,) = listener["backends"]
+        (backend,) = listener["default"]["backends"]
         return owners[backend["address"]], gateway(cloud, backend["name"])
     return owners[verdict.translated.target or address], verdict.translated.source or source
 

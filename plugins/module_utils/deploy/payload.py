@@ -105,14 +105,20 @@ def item_digest(raw: Mapping[str, Any]) -> str:
     return sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _file(raw: Mapping[str, Any], where: str) -> FileSpec:
+def _file(raw: Mapping[str, Any], where: str, secrets: Mapping[str, str]) -> FileSpec:
     path = raw["path"]
     if not path.startswith("/") or ".." in path.split("/") or path.endswith("/"):
         raise DeployError(f"The path {path!r} of {where} is not absolute and plain.")
     secret = bool(raw.get("secret", False))
+    content = raw.get("content", "")
+    if "digest" in raw:
+        # A secret content comes apart from the item, which is recorded and compared without it.
+        content = secrets.get(raw["digest"], "")
+        if sha256(content.encode()) != raw["digest"]:
+            raise DeployError(f"The content of {path} of {where} did not come with the payload.")
     return FileSpec(
         path=path,
-        content=raw.get("content", ""),
+        content=content,
         mode=int(raw.get("mode", "0600" if secret else "0644"), 8),
         link=raw.get("link"),
         check=raw.get("check"),
@@ -120,7 +126,7 @@ def _file(raw: Mapping[str, Any], where: str) -> FileSpec:
     )
 
 
-def _item(raw: Mapping[str, Any], order: int) -> Item:
+def _item(raw: Mapping[str, Any], order: int, secrets: Mapping[str, str]) -> Item:
     where = f"item {raw['id']}"
     if raw["phase"] not in PHASES[:-1]:
         raise DeployError(f"The phase {raw['phase']!r} of {where} is none of {', '.join(PHASES[:-1])}.")
@@ -130,7 +136,7 @@ def _item(raw: Mapping[str, Any], order: int) -> Item:
         phase=raw["phase"],
         group=raw["group"],
         scope=raw["scope"],
-        files=tuple(_file(each, where) for each in raw.get("files", [])),
+        files=tuple(_file(each, where, secrets) for each in raw.get("files", [])),
         activate=tuple(raw.get("activate", [])),
         digest=item_digest(raw),
         order=order,
@@ -142,9 +148,9 @@ def parse_scope(raw: Mapping[str, Any]) -> ScopeSpec:
     return ScopeSpec(raw["name"], raw["root"], raw.get("unit"), int(raw.get("uid_base") or 0))
 
 
-def parse_items(raw: Sequence[Mapping[str, Any]]) -> tuple[Item, ...]:
+def parse_items(raw: Sequence[Mapping[str, Any]], secrets: Optional[Mapping[str, str]] = None) -> tuple[Item, ...]:
     """Items in the order of the list; duplicates of an id or of a path are refused."""
-    items = tuple(_item(each, order) for order, each in enumerate(raw))
+    items = tuple(_item(each, order, secrets or {}) for order, each in enumerate(raw))
     owners: dict[tuple[str, str], str] = {}
     seen: set[str] = set()
     for item in items:
@@ -162,7 +168,7 @@ def parse(raw: Mapping[str, Any]) -> Payload:
     """The payload as typed objects; DeployError says what is wrong with it."""
     try:
         scopes = {each["name"]: parse_scope(each) for each in raw["scopes"] or ()}
-        items = parse_items(raw["items"] or ())
+        items = parse_items(raw["items"] or (), raw.get("secrets"))
         phase, fabric = raw["phase"], raw.get("fabric") or ""
     except KeyError as error:
         raise DeployError(f"The payload lacks {error}.") from error

@@ -84,7 +84,7 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
         yield Reason("forward", key), forward
         yield Reason("refused", key), forward
     for listener in router["listeners"]:
-        yield Reason("listener", (listener["address"], listener["protocol"], listener["port"])), listener
+        yield Reason("listener", (listener["address"], listener["transport"], listener["port"])), listener
     for nat in router["source_nats"]:
         yield Reason("snat", (nat["cidr"],)), nat
     for route in router["routes"]:

@@ -12,6 +12,7 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import NamedTuple, Protocol, TypeVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Vtep, VtepError, vtep_in_cidr
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.certificate import Certificate
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Tenant
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFacts, Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic, SecondaryIp
@@ -115,6 +116,7 @@ class Intent:
     vxlan_pools: tuple[VxlanPool, ...] = ()
     router_images: tuple[RouterImage, ...] = ()
     router_offerings: tuple[RouterOffering, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
     vpcs: tuple[Vpc, ...] = ()
     instances: tuple[Instance, ...] = ()
     hosts: Hosts = field(default_factory=Hosts)
@@ -150,6 +152,10 @@ class Intent:
     def vpc(self, tenant: str, name: str) -> Vpc | None:
         """A tenant's VPC."""
         return self._vpcs.get((tenant, name))
+
+    def certificate(self, tenant: str, name: str) -> Certificate | None:
+        """A tenant's certificate."""
+        return self._certificates.get((tenant, name))
 
     def network(self, tenant: str, ref: str) -> VpcNetwork | None:
         """A tenant's network by `net`, if only one of its VPCs has one of that name, or by `vpc/net`."""
@@ -241,6 +247,13 @@ class Intent:
         found: dict[tuple[str, str], Vpc] = {}
         for vpc in self.vpcs:
             found.setdefault((vpc.tenant, vpc.name), vpc)
+        return found
+
+    @cached_property
+    def _certificates(self) -> dict[tuple[str, str], Certificate]:
+        found: dict[tuple[str, str], Certificate] = {}
+        for certificate in self.certificates:
+            found.setdefault((certificate.tenant, certificate.name), certificate)
         return found
 
     @cached_property

@@ -44,6 +44,26 @@ _PATTERNS = {
         "is not a MAC address",
         "Write six bytes in hexadecimal, like 02:1b:2c:3d:4e:5f.",
     ),
+    types.URL_PATH_PATTERN: (
+        "WEFT-intent-name",
+        "is not a path",
+        "Begin with a slash and use letters, digits and ._~@%/+:=,- only, like /images/.",
+    ),
+    types.HOST_PATTERN: (
+        "WEFT-intent-name",
+        "is not a host name",
+        "Write a host like www.example.net, or *.example.net for all hosts of a domain.",
+    ),
+    types.COOKIE_PATTERN: (
+        "WEFT-intent-name",
+        "is not the name of a cookie",
+        "Use 1 to 64 letters, digits, dots, hyphens and underscores.",
+    ),
+    types.STATUS_PATTERN: (
+        "WEFT-intent-name",
+        "is not an HTTP status",
+        'Write a status like "200" or a range like "200-299", with quotes.',
+    ),
     types.MEMORY_PATTERN: (
         "WEFT-R1-memory",
         "is not an amount of memory",

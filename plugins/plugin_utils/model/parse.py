@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import ValidationError
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.certificate import Certificate
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Tenant
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance
@@ -30,6 +31,7 @@ LISTS: dict[str, type[Node]] = {
     "weft_vxlan_pools": VxlanPool,
     "weft_router_images": RouterImage,
     "weft_router_offerings": RouterOffering,
+    "weft_certificates": Certificate,
     "weft_vpcs": Vpc,
     "weft_instances": Instance,
 }

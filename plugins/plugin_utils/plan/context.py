@@ -17,10 +17,11 @@ T = TypeVar("T")
 
 @dataclass
 class Context:
-    """One planning run. ``values`` maps ledger keys to allocated values."""
+    """One planning run. ``values`` maps ledger keys to allocated values, ``certificates`` `tenant/name` to a digest."""
 
     intent: Intent
     values: Mapping[str, int | str]
+    certificates: Mapping[str, str] = field(default_factory=dict)
     slices: dict[str, HostSlice] = field(default_factory=dict)
     _vteps: dict[tuple[str, str], str] = field(default_factory=dict)
 

@@ -42,6 +42,7 @@ def requests(intent: Intent) -> Iterator[Request]:
         yield from _route_tables(vpc)
         for subnet in vpc.networks:
             yield from _network(intent, vpc, subnet, dedicated)
+        yield from _balancers(vpc)
     for instance in intent.instances:
         yield from _instance(intent, instance, dedicated.addresses(instance.tenant))
 
@@ -81,6 +82,18 @@ def _network(intent: Intent, vpc: Vpc, network: Network, dedicated: Dedicated) -
         vnis = dedicated.vnis(vpc.tenant, pool)
         yield Request(f"{path}:vni", f"vni:{pool.name}", network.vni, vnis, network.path, subject)
     yield from _port(f"{path}:router", network.path, subject)
+
+
+def _balancers(vpc: Vpc) -> Iterator[Request]:
+    """An internal load balancer has an address of its subnet, like an instance."""
+    networks = {network.name: network for network in vpc.networks}
+    for balancer in vpc.load_balancers:
+        if balancer.network is not None:
+            network = networks[balancer.network]
+            fixed = str(balancer.ip) if balancer.ip else None
+            scope, subject = f"ip:{network_path(vpc, network)}", f"load balancer {balancer.name}"
+            key = f"{vpc.key}/{balancer.name}:balancer_ip"
+            yield Request(key, scope, fixed, spans(network.spans), balancer.path, subject)
 
 
 def _instance(intent: Intent, instance: Instance, providers: Mapping[str, Candidates]) -> Iterator[Request]:

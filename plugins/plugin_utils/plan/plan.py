@@ -41,10 +41,16 @@ class Plan:
     hosts: dict[str, Slice]
 
 
-def make_plan(intent: Intent, values: Mapping[str, int | str], digest: str, inventory: dict[str, Any]) -> Plan:
+def make_plan(
+    intent: Intent,
+    values: Mapping[str, int | str],
+    digest: str,
+    inventory: dict[str, Any],
+    certificates: Mapping[str, str] | None = None,
+) -> Plan:
     """Plan an intent that passed the rules, with the values the ledger gave. A host that is told nothing is in it too,
     so that what it had is removed."""
-    context = Context(intent, values)
+    context = Context(intent, values, certificates or {})
     for planner in (provider_network.plan, vxlan_pool.plan, router_image.plan, vpc_router.plan, port.plan):
         planner(context)
     for host in inventory:

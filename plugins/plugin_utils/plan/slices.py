@@ -192,37 +192,111 @@ class PortForward:
 
 @dataclass(frozen=True)
 class Backend:
-    """A server behind a listener."""
+    """A server behind a listener; weight 0 is one that is drained. ``cookie`` is what sticky clients send."""
 
     name: str
     address: str
     port: int
+    weight: int
+    cookie: str
 
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How a backend is probed: seconds between and per probe, probes until it is up or down."""
+    """How a backend is probed: seconds between and per probe, probes until it is up or down.
+
+    With a ``uri`` it is asked by HTTP, and ``status`` is a status or a range of them.
+    """
 
     interval: int
     timeout: int
     rise: int
     fall: int
+    uri: str | None
+    host: str | None
+    status: str
+
+
+@dataclass(frozen=True)
+class Stickiness:
+    """How clients stay with a backend, and for how many seconds."""
+
+    type: str
+    cookie: str
+    expire: int
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """Backends that share traffic, under the name that HAProxy knows them by."""
+
+    proxy: str
+    algorithm: str
+    backends: tuple[Backend, ...]
+    health_check: HealthCheck
+    stickiness: Stickiness | None
+    proxy_protocol: str | None
+    backend_connections: int | None
+
+
+@dataclass(frozen=True)
+class HttpRule:
+    """Requests for a host (with a leading dot: all hosts in that domain) and below a path, and who answers them."""
+
+    host: str | None
+    path: str | None
+    proxy: str
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds."""
+
+    connect: int
+    client: int
+    server: int
 
 
 @dataclass(frozen=True)
 class Listener:
-    """One address and port of a load balancer, with its backends."""
+    """One address and port of a load balancer, with its backends. ``transport`` is what the port is of."""
 
     key: str
     source: str
     name: str
     balancer: str
     address: str
+    internal: bool
+    transport: str
     protocol: str
     port: int
-    algorithm: str
-    backends: tuple[Backend, ...]
-    health_check: HealthCheck
+    certificates: tuple[str, ...]
+    default: Balanced
+    groups: tuple[Balanced, ...]
+    rules: tuple[HttpRule, ...]
+    allowed_cidrs: tuple[str, ...]
+    denied_cidrs: tuple[str, ...]
+    redirect_port: int | None
+    max_connections: int | None
+    timeouts: Timeouts
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate with its key, by name. The plan has its digest; the content is read when a host is told."""
+
+    key: str
+    source: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class InternalAddress:
+    """An address of an internal load balancer, on the router's link to its subnet."""
+
+    interface: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -287,6 +361,8 @@ class Router:
     elastic_ips: tuple[ElasticIp, ...]
     port_forwards: tuple[PortForward, ...]
     listeners: tuple[Listener, ...]
+    certificates: tuple[Certificate, ...]
+    internal_addresses: tuple[InternalAddress, ...]
     routes: tuple[Route, ...]
     routing_rules: tuple[RoutingRule, ...]
     egress: tuple[Egress, ...]

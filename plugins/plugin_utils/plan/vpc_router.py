@@ -52,6 +52,8 @@ def _router(context: Context, vpc: Vpc) -> Router:
         elastic_ips=eip.elastic_ips(context, vpc),
         port_forwards=port_forward.port_forwards(context, vpc),
         listeners=lb.listeners(context, vpc),
+        certificates=lb.certificates(context, vpc),
+        internal_addresses=lb.internal_addresses(context, vpc, {link.network: link.inner for link in inside}),
         routes=routes.routes(context, vpc),
         routing_rules=routes.rules(context, vpc),
         egress=egress.egress(vpc, inside),

@@ -105,6 +105,9 @@ def _file(role: str, declared: dict[str, Any], names: _Names) -> dict[str, Any]:
     found = {"path": fill(declared["path"], names)}
     if "link" in declared:
         return {**found, "link": fill(declared["link"], names)}
+    if "digest" in declared:
+        # Its content is a secret, and only the call that brings it to the host may know it.
+        return {**found, "mode": declared["mode"], "secret": True, "digest": fill(declared["digest"], names)}
     source = declared["template"]
     source = source if "/" in source else f"{role}/{source}"
     found["mode"] = declared.get("mode", "0644")

@@ -11,6 +11,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, In
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import SETTINGS, Hosts, Intent, parse
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.memory import no_cycle_collection
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importing a module registers its rules
+    balancers,
     dedicated,
     egress,
     elastic,
@@ -54,6 +55,7 @@ TOPICS = (
     routes,
     services,
     dedicated,
+    balancers,
     quotas,
 )
 

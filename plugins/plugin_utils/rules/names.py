@@ -54,7 +54,7 @@ def fabric_names(intent: Intent) -> Iterator[Fault]:
 @rule("WEFT-T1-duplicate")
 def tenants_names(intent: Intent) -> Iterator[Fault]:
     """A tenant's VPCs have different names, and so have its instances; another tenant may use them too."""
-    for items in (intent.vpcs, intent.instances):
+    for items in (intent.vpcs, intent.instances, intent.certificates):
         yield from _twice((((item.tenant, item.name), item) for item in items), "of the same tenant")
 
 
@@ -66,6 +66,8 @@ def vpc_names(intent: Intent) -> Iterator[Fault]:
             yield from _twice(((item.name, item) for item in items), "of the same VPC")
         for balancer in vpc.load_balancers:
             yield from _twice(((item.name, item) for item in balancer.listeners), "of the same load balancer")
+            for listener in balancer.listeners:
+                yield from _twice(((item.name, item) for item in listener.backend_groups), "of the same listener")
 
 
 def _name_spaces(vpc: Vpc) -> Iterator[Iterable[NamedNode]]:

@@ -17,9 +17,9 @@ MOST_SHIFTED_PORTS = 1024
 
 
 class _Use(NamedTuple):
-    """Ports of a virtual IP that something answers on."""
+    """Ports of a virtual IP, or of an internal load balancer, that something answers on."""
 
-    virtual_ip: str
+    address: str
     protocol: str
     ports: PortRange
     label: str
@@ -29,12 +29,13 @@ class _Use(NamedTuple):
 def _uses(vpc: Vpc) -> Iterator[_Use]:
     for forward in vpc.port_forwards:
         label = f"port forward {forward.name}"
-        yield _Use(forward.virtual_ip, forward.protocol, forward.ports, label, forward.at("port"))
+        yield _Use(f"virtual IP {forward.virtual_ip}", forward.protocol, forward.ports, label, forward.at("port"))
     for balancer in vpc.load_balancers:
+        own = f"virtual IP {balancer.virtual_ip}" if balancer.virtual_ip else f"load balancer {balancer.name}"
         for listener in balancer.listeners:
             label = f"listener {listener.name} of load balancer {balancer.name}"
             ports = PortRange(listener.port, listener.port)
-            yield _Use(balancer.virtual_ip, listener.protocol, ports, label, listener.at("port"))
+            yield _Use(own, listener.transport, ports, label, listener.at("port"))
 
 
 @rule("WEFT-N1-port")
@@ -42,7 +43,7 @@ def port_clashes(intent: Intent) -> Iterator[Fault]:
     """A port of a virtual IP belongs to one port forward or one listener."""
     for vpc in intent.vpcs:
         widest: _Use | None = None
-        for use in sorted(_uses(vpc), key=lambda use: (use.virtual_ip, use.protocol, use.ports, path_key(use.path))):
+        for use in sorted(_uses(vpc), key=lambda use: (use.address, use.protocol, use.ports, path_key(use.path))):
             if widest is None or widest[:2] != use[:2] or widest.ports.last < use.ports.first:
                 widest = use
                 continue
@@ -53,7 +54,7 @@ def port_clashes(intent: Intent) -> Iterator[Fault]:
 
 def _clash(first: _Use, later: _Use) -> Fault:
     ports = str(later.ports) if later.ports.size > 1 else later.ports.first
-    wanted = f"is wanted by {later.label} on virtual IP {later.virtual_ip} ({later.protocol})"
+    wanted = f"is wanted by {later.label} on {later.address} ({later.protocol})"
     reason = f"{wanted}, and {first.ports} there belongs to {holder(first.label, first.path)}"
     return Fault(later.path, ports, reason, "Choose another port or another virtual IP for one of them.")
 

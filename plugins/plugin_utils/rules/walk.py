@@ -73,8 +73,9 @@ def instance_references(intent: Intent) -> Iterator[InstanceReference]:
             yield InstanceReference(vpc, forward.at("target"), forward.target)
         for balancer in vpc.load_balancers:
             for listener in balancer.listeners:
-                for index, backend in enumerate(listener.backends):
-                    yield InstanceReference(vpc, listener.at(f"backends[{index}]"), backend)
+                for group in listener.balanced:
+                    for index, backend in enumerate(group.backends):
+                        yield InstanceReference(vpc, group.at(f"backends[{index}]"), backend.instance)
         for elastic in vpc.elastic_ips:
             if elastic.target is not None:
                 yield InstanceReference(vpc, elastic.at("target"), elastic.target, elastic.network)
@@ -92,7 +93,8 @@ def virtual_ip_references(vpc: Vpc) -> Iterator[Reference]:
     """Every place in a VPC that names a virtual IP."""
     services: tuple[PortForward | LoadBalancer, ...] = (*vpc.port_forwards, *vpc.load_balancers)
     for item in services:
-        yield Reference(item.at("virtual_ip"), item.virtual_ip)
+        if item.virtual_ip is not None:
+            yield Reference(item.at("virtual_ip"), item.virtual_ip)
     for network in vpc.networks:
         if network.snat.virtual_ip is not None:
             yield Reference(network.snat.at("virtual_ip"), network.snat.virtual_ip)

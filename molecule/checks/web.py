@@ -1,0 +1,87 @@
+"""HTTP towards load balancers: servers in instances, requests with curl, and a load that runs during changes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from checks.cloud import GUEST, SILENCE, Cloud
+from checks.failure import CheckFailedError
+from checks.streams import Background
+
+PORT, PROXIED_PORT = 8000, 8001
+
+
+class Web(Background):
+    """An HTTP server in an instance, see guest/web.py; leaving its block ends it, and so does `kill`."""
+
+    def __init__(self, cloud: Cloud, name: str) -> None:
+        command = ["python3", "-c", (GUEST / "web.py").read_text(), name, str(PORT), str(PROXIED_PORT)]
+        super().__init__(cloud, name, command)
+
+
+class Load(Background):
+    """Requests without a pause, see guest/load.py."""
+
+    def __init__(self, cloud: Cloud, where: str, address: str, port: int, kept: int, fresh: int) -> None:
+        numbers = [str(port), str(kept), str(fresh)]
+        super().__init__(cloud, where, ["python3", "-c", (GUEST / "load.py").read_text(), address, *numbers])
+
+    def mark(self) -> None:
+        """From now on answers are counted as late ones, too."""
+        assert self.process.stdin
+        self.process.stdin.write("mark\n")
+        self.process.stdin.flush()
+
+    def told(self) -> dict[str, Any]:
+        """`requests`, `seconds`, `failures`, `failed` (the first of them), `by` backend, `late` since the mark."""
+        return dict(json.loads(self.report))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: status 0 is no answer at all."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the server in an instance said of itself and of the request."""
+        if not self.body.startswith("{"):
+            raise CheckFailedError(f"no server of ours answered: {self.status} {self.body[:200]}")
+        return dict(json.loads(self.body))
+
+    @property
+    def name(self) -> str:
+        return str(self.said["name"]) if self.status == 200 else str(self.status)
+
+
+def get(cloud: Cloud, where: str, url: str, *options: str, seconds: float = 4.0) -> Answer:
+    """One request; curl says what came of it."""
+    command = ["curl", "-s", "-k", "-i", "--noproxy", "*", "--max-time", str(seconds), *options, url]
+    done = cloud.on(where, command)
+    head, _empty, body = done.stdout.replace("\r", "").partition("\n\n")
+    lines = head.splitlines()
+    if not lines:
+        return Answer(0, {}, done.stderr)
+    fields = (line.partition(": ") for line in lines[1:])
+    return Answer(int(lines[0].split()[1]), {key.lower(): value for key, _colon, value in fields}, body)
+
+
+def names(cloud: Cloud, where: str, url: str, times: int, *options: str) -> list[str]:
+    """Who answered, one request after another, each on a connection of its own; a status for who did not."""
+    shown = ["-o", "/dev/null", "-w", "%{http_code} %header{x-name}\\n"]
+    one = shlex.join(["curl", "-s", "-k", "--max-time", "4", *shown, *options, url])
+    script = f"for i in $(seq {times}); do {one}; done"
+    words = [line.split() for line in cloud.on(where, ["sh", "-c", script]).stdout.splitlines()]
+    return [word[1] if len(word) == 2 else word[0] for word in words]
+
+
+def silent(cloud: Cloud, where: str, urls: Sequence[str]) -> bool:
+    """Whether none of these gives any answer."""
+    return all(get(cloud, where, url, seconds=SILENCE).status == 0 for url in urls)
