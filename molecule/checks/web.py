@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from checks.cloud import GUEST, SILENCE, Cloud
 from checks.failure import CheckFailedError
 from checks.streams import Background
+from lab.shell import patient
 
 PORT, PROXIED_PORT = 8000, 8001
 
@@ -23,6 +26,20 @@ class Web(Background):
         super().__init__(cloud, name, command)
 
 
+@contextmanager
+def doomed(cloud: Cloud, name: str) -> Iterator[Callable[[], None]]:
+    """A server of which nobody minds how it ends; what is given kills it."""
+    web = Web(cloud, name)
+    web.__enter__()
+
+    def kill() -> None:
+        cloud.read(cloud.guests[name].host, f"pkill -KILL -f ' {name} {PORT} {PROXIED_PORT}$' || true")
+
+    yield kill
+    kill()
+    web.process.communicate()
+
+
 class Load(Background):
     """Requests without a pause, see guest/load.py."""
 
@@ -31,13 +48,13 @@ class Load(Background):
         super().__init__(cloud, where, ["python3", "-c", (GUEST / "load.py").read_text(), address, *numbers])
 
     def mark(self) -> None:
-        """From now on answers are counted as late ones, too."""
+        """Note the time; late answers are counted from here on."""
         assert self.process.stdin
         self.process.stdin.write("mark\n")
         self.process.stdin.flush()
 
     def told(self) -> dict[str, Any]:
-        """`requests`, `seconds`, `failures`, `failed` (the first of them), `by` backend, `late` since the mark."""
+        """`requests`, `seconds`, `marks`, `failures`, `failed` (the first), `by` backend, `late` since the mark."""
         return dict(json.loads(self.report))
 
 
@@ -85,3 +102,11 @@ def names(cloud: Cloud, where: str, url: str, times: int, *options: str) -> list
 def silent(cloud: Cloud, where: str, urls: Sequence[str]) -> bool:
     """Whether none of these gives any answer."""
     return all(get(cloud, where, url, seconds=SILENCE).status == 0 for url in urls)
+
+
+def await_backends(cloud: Cloud, url: str, wanted: set[str], seconds: float = 20.0) -> None:
+    """Wait until exactly these answer: checks take a while to see that a server was started or killed."""
+    deadline = time.monotonic() + patient(seconds)
+    while (seen := set(names(cloud, "wan", url, 6))) != wanted:
+        if time.monotonic() > deadline:
+            raise CheckFailedError(f"{', '.join(sorted(seen))} answer at {url}, not {', '.join(sorted(wanted))}")

@@ -145,8 +145,8 @@ class Translation:
     target, first target port, allowed prefixes]; no prefixes: everybody), snat ([[prefix, address]]), router_addresses
     ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers ([[address, protocol,
     port]]), routes ([[prefix, next hop or null, distance, prefix of the senders that it is for or null]]), main_only
-    ([prefix]: destinations that routes for senders do not lead to), egress ({subnet: policy}, see Policy). One that an
-    older release wrote lacks some of them.
+    ([prefix]: destinations that routes for senders do not lead to), egress ({subnet: policy}, see Policy), management
+    ([[own address with prefix length, ports that it answers on]]). One that an older release wrote lacks some of them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -236,6 +236,21 @@ class Translation:
         policy = self._policies.get(subnet)
         return policy is None or policy.admits(flow.protocol, flow.destination, flow.destination_port)
 
+    @cached_property
+    def _management(self) -> list[tuple[ipaddress.IPv4Interface, list[int]]]:
+        return [(ipaddress.IPv4Interface(address), ports) for address, ports in self.raw.get("management", ())]
+
+    def managed(self, flow: Flow) -> Optional[Verdict]:
+        """What becomes of a flow from or to the management network, which reaches the statistics and nothing else."""
+        for own, ports in self._management:
+            source, destination = (ipaddress.IPv4Address(one) in own.network for one in (flow.source, flow.destination))
+            local = flow.destination == str(own.ip)
+            if source and local and flow.protocol == "tcp" and flow.destination_port in ports:
+                return Verdict(ACCEPT, True, reasons=(Reason("management", (str(own),)),))
+            if source or destination:
+                return Verdict(DROP, local, reasons=(Reason("nothing", ("input" if local else "forward",)),))
+        return None
+
     def listens(self, flow: Flow) -> bool:
         """True if a load balancer has the port that the flow goes to."""
         return (flow.destination, flow.protocol, flow.destination_port) in self._balancers
@@ -283,6 +298,9 @@ def judge(flow: Flow, config: Translation) -> Verdict:
     came = config.way(flow.source)
     if config.own(flow.source):
         return _sent(flow, config)
+    managed = config.managed(flow)
+    if managed is not None:
+        return managed
     target, port, reason = config.target(flow)
     reasons = [one for one in (came.route, reason) if one is not None]
     if came.nowhere:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import subprocess
-import time
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from checks.cloud import SILENCE, Cloud, tcp
 from checks.fabric import Fabric, Intent
-from checks.web import PORT, PROXIED_PORT, Web, get, names, silent
-
-from lab.shell import patient
+from checks.web import PORT, PROXIED_PORT, Web, await_backends, get, names, silent
 
 pytestmark = pytest.mark.packets
 
@@ -48,12 +48,21 @@ LISTENERS = [
     listener("allowed", 88, allowed_cidrs=["192.0.2.0/24", f"{OUTSIDE}/32"]),
     listener("proxy-1", 89, "tcp", backend_port=PROXIED_PORT, proxy_protocol="v1"),
     listener("proxy-2", 90, backend_port=PROXIED_PORT, proxy_protocol="v2"),
+    listener("secure", 443, "https", certificates=["site", "other"], stickiness={"type": "cookie"}),
     listener("narrow", 91, "tcp", max_connections=1, timeouts={"client": 1, "server": 1}),
 ]  # fmt: skip
 
 
+MANAGEMENT = {
+    "name": "operators", "interface": "eth3", "clusters": ["router_nodes"], "cidr": "198.51.100.0/24",
+    "ip_ranges": [{"start": "198.51.100.20", "end": "198.51.100.40"}], "services": ["management"],
+}  # fmt: skip
+
+
 def with_balancers(intent: Intent) -> None:
     vpc = intent["weft_vpcs"][0]
+    intent["weft_provider_networks"].append(MANAGEMENT)
+    intent["weft_router_offerings"][0]["management_network"] = "operators"
     vpc["virtual_ips"].append({"name": "vip-site", "network": "L3-public"})
     vpc["load_balancers"] += [
         {"name": "site", "virtual_ip": "vip-site", "listeners": LISTENERS},
@@ -61,25 +70,111 @@ def with_balancers(intent: Intent) -> None:
     ]
 
 
+def make_pair(directory: Path, host: str) -> tuple[str, str]:
+    """A certificate for a host, and its key, as PEM."""
+    directory.mkdir(exist_ok=True)
+    key, certificate = directory / f"{host}.key", directory / f"{host}.pem"
+    made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
+    files = ["-keyout", str(key), "-out", str(certificate), "-addext", f"subjectAltName=DNS:{host}"]
+    subprocess.run(["openssl", "req", "-x509", *made, *files], check=True, capture_output=True)
+    return certificate.read_text(), key.read_text()
+
+
+def give_certificates(fabric: Fabric, host: str) -> list[str]:
+    """One certificate as variables, one as files; returns a line of each key, to be looked for."""
+    files = fabric.inventory / "certificates"
+    certificate, key = make_pair(files, host)
+    _certificate, other_key = make_pair(files, "other.example.net")
+    variables = {
+        "weft_certificates": [
+            {"name": "site", "tenant": "admin", "certificate": certificate, "key": key},
+            {
+                "name": "other", "tenant": "admin",
+                "certificate_file": "certificates/other.example.net.pem",
+                "key_file": str(files / "other.example.net.key"),
+            },
+        ]
+    }  # fmt: skip
+    (fabric.inventory / "group_vars" / "all" / "certificates.yml").write_text(yaml.safe_dump(variables))
+    return [text.splitlines()[1] for text in (key, other_key)]
+
+
+def shown_certificate(cloud: Cloud, site: str, host: str) -> str:
+    """The subject that a client which asks for this host is shown."""
+    command = (
+        f"openssl s_client -connect {site}:443 -servername {host} </dev/null 2>/dev/null | openssl x509 -noout -subject"
+    )
+    return cloud.read("wan", command).strip().rpartition(" ")[2].rpartition("=")[2]
+
+
 @pytest.fixture
-def balanced(fabric: Fabric) -> Iterator[Cloud]:
-    """The walkthrough with the balancers above, and HTTP servers in three instances; `wan` has a second address."""
+def balanced(fabric: Fabric) -> Iterator[tuple[Cloud, str, list[str]]]:
+    """The walkthrough with the balancers above, and HTTP servers in three instances; `wan` has a second address.
+
+    With what the run said, and what of it must nowhere be.
+    """
     fabric.change(with_balancers)
-    fabric.run()
+    secrets = give_certificates(fabric, "site.example.net")
+    said = fabric.run("-vvv", "--diff").output
     cloud = fabric.cloud
     cloud.read("wan", f"ip address replace {STRANGER}/8 dev eth1")
     with ExitStack() as stack:
         for name in (ONE, TWO, THREE):
             stack.enter_context(Web(cloud, name))
-        yield cloud
+        yield cloud, said, secrets
     cloud.read("wan", f"ip address del {STRANGER}/8 dev eth1")
 
 
-def test_listeners(fabric: Fabric, balanced: Cloud) -> None:
-    cloud = balanced
+def hidden(fabric: Fabric, said: str, secrets: list[str]) -> None:
+    """The keys are in the router, for root alone, and in nothing that a run says or keeps."""
+    assert "haproxy/certificates/site.pem" in said
+    plan = fabric.state / "saved.plan"
+    said += fabric.run("-vvv", "-e", f"weft_plan_file={plan}", playbook="plan").output
+    with zipfile.ZipFile(plan) as archive:
+        said += "".join(archive.read(name).decode() for name in archive.namelist())
+    kept = [path for path in fabric.state.rglob("*") if path.is_file() and fabric.inventory not in path.parents]
+    said += "".join(path.read_text(errors="replace") for path in kept)
+    for secret in secrets:
+        assert secret not in said
+        command = f"grep -rlF -e {secret} /etc /var/lib/weft /var/log /run /tmp /root --exclude-dir=root 2>/dev/null; "
+        found = fabric.cloud.on("gw1", ["sh", "-c", command + f"journalctl | grep -cF -e {secret}"]).stdout.split()
+        assert found.pop() == "0" and len(found) == 1 and found[0].endswith(".pem"), found
+        assert fabric.cloud.read("gw1", f"stat -c %a:%u {found[0]}").startswith("600:")
+    assert (
+        "permission denied"
+        in fabric.cloud.in_router(
+            "vpc-1", "setpriv --reuid=haproxy --clear-groups cat /etc/haproxy/certificates/site.pem 2>&1 || true"
+        ).lower()
+    )
+
+
+def managed(fabric: Fabric) -> None:
+    """The statistics answer the management network, and neither subnets nor the public side; nothing passes by it."""
+    cloud = fabric.cloud
+    own = str(cloud.recorded("admin/vpc-1:management_ip"))
+    page, metrics = f"http://{own}:8404/", f"http://{own}:8404/metrics"
+    assert "site.front" in get(cloud, "wan", page).body
+    assert 'haproxy_server_status{proxy="site.front"' in get(cloud, "wan", metrics).body
+    assert silent(cloud, "vpc-ins1", [page, metrics]) and cloud.ping("vpc-ins1", own) is None
+    upstream, guest, site = "198.51.100.1", cloud.address(ONE), cloud.public("vpc-1", "vip-site", "virtual_ip")
+    assert cloud.ping("vpc-ins1", upstream) is None
+    # From the management side to an instance and to a public address; from the public side to the management address.
+    for target, way in ((guest, own), (site, own), (own, "10.172.11.91")):
+        cloud.read("wan", f"ip route replace {target}/32 via {way}")
+        try:
+            urls = [f"http://{target}:{port}/" for port in (8404, 80, PORT)]
+            assert silent(cloud, "wan", urls) and cloud.ping("wan", target) is None
+        finally:
+            cloud.read("wan", f"ip route del {target}/32")
+
+
+def test_listeners(fabric: Fabric, balanced: tuple[Cloud, str, list[str]]) -> None:
+    cloud, output, secrets = balanced
+    hidden(fabric, output, secrets)
+    managed(fabric)
     site, inner = cloud.public("vpc-1", "vip-site", "virtual_ip"), str(cloud.recorded("admin/vpc-1/inner:balancer_ip"))
     url = f"http://{site}"
-    _awake(cloud, f"{url}:85/")
+    await_backends(cloud, f"{url}:85/", {ONE, TWO, THREE})
 
     # Weights: three of four.
     shares = Counter(names(cloud, "wan", f"{url}/", 16))
@@ -91,6 +186,14 @@ def test_listeners(fabric: Fabric, balanced: Cloud) -> None:
     for other in (f"{url}/apiary", f"{url}/x/api"):
         assert get(cloud, "wan", other).name in (ONE, TWO)
     assert get(cloud, "wan", f"{url}/", "-H", "Host: img.example.net").name in (ONE, TWO)
+
+    # TLS ends here, with the certificate for the host that is asked for.
+    secure = get(cloud, "wan", f"https://{site}/")
+    assert secure.said["headers"]["x-forwarded-proto"] == "https" and "secure" in secure.headers["set-cookie"].lower()
+    for host, subject in (("other.example.net", "other.example.net"), ("x.example.net", "site.example.net")):
+        assert shown_certificate(cloud, site, host) == subject
+    assert get(cloud, "wan", f"http://{site}:443/").status in (0, 400)
+    assert get(cloud, "wan", f"https://{site}/", "--tls-max", "1.1").status == 0
 
     # The backend is told who asked, and sees the router.
     said = get(cloud, "wan", f"{url}/").said
@@ -149,15 +252,13 @@ def test_listeners(fabric: Fabric, balanced: Cloud) -> None:
 
     fabric.change(change)
     assert fabric.run().changed
+    # A changed certificate alone is seen, too, and shown.
+    give_certificates(fabric, "renewed.example.net")
+    assert fabric.run("--check").changed
+    assert fabric.run().changed
+    assert shown_certificate(cloud, site, "x.example.net") == "renewed.example.net"
     assert fabric.run().changed == 0
     assert set(names(cloud, "wan", f"{url}:82/", 6)) == set(stays)
     assert set(names(cloud, "wan", f"{url}:84/", 6, "-H", f"Cookie: {application}")) == {session.name}
     assert silent(cloud, "vpc-ins2", [f"http://{inner}/"])
     assert inner not in cloud.in_router("vpc-1", "ip address; ls -R /etc/systemd/network")
-
-
-def _awake(cloud: Cloud, url: str) -> None:
-    """The servers were started after the first checks: wait until all three are used."""
-    deadline = time.monotonic() + patient(20.0)
-    while set(names(cloud, "wan", url, 6)) != {ONE, TWO, THREE}:
-        assert time.monotonic() < deadline

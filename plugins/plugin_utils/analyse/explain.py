@@ -25,6 +25,7 @@ _NOTHING = {
 _ROUTER = {
     "own": "{source} is the router's own address, and its connections are not filtered.",
     "multicast": "Routers do not forward multicast ({destination}).",
+    "management": "The management network reaches the statistics of load balancers.",
     "stopped": "The router is stopped.",
 }
 

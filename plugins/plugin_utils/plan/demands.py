@@ -54,6 +54,10 @@ def _router(intent: Intent, vpc: Vpc, providers: Mapping[str, Candidates]) -> It
         public, given = offering.public_network, vpc.router.public_ip
         fixed = str(given) if given else None
         yield Request(f"{path}:public_ip", f"ip:{public}", fixed, providers[public], place, subject)
+        if offering.management_network is not None:
+            inside = providers[offering.management_network]
+            yield Request(f"{path}:management_ip", f"ip:{offering.management_network}", None, inside, place, subject)
+            yield from _port(f"{path}:management", place, subject)
     yield from _port(f"{path}:public", place, subject)
 
 

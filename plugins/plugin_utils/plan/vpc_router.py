@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, ProviderNetwork, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, ProviderNetwork, RouterOffering, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     dhcp_dns,
     egress,
@@ -31,6 +31,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
     public = must(context.intent.provider_network(offering.public_network), offering.public_network)
     image = must(context.intent.image(offering.image), offering.image)
     outside = _public_link(context, vpc, public)
+    managed = () if offering.management_network is None else (_management_link(context, vpc, offering),)
     inside = [_subnet_link(context, vpc, network) for network in _networks(vpc)]
     return Router(
         key=f"router {vpc.key}",
@@ -44,7 +45,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
         memory=offering.memory_bytes,
         public_address=outside.address,
         public_interface=outside.inner,
-        links=(outside, *inside),
+        links=(outside, *managed, *inside),
         subnets=tuple(_subnets(context, vpc, inside)),
         dns_servers=dhcp_dns.forwarders(context, vpc),
         source_nats=_source_nats(context, vpc, outside.address),
@@ -80,6 +81,26 @@ def _public_link(context: Context, vpc: Vpc, public: ProviderNetwork) -> Link:
         address=context.text(f"{path}:public_ip"),
         prefix_length=public.cidr.prefixlen if public.cidr else 32,
         gateway=str(public.gateway) if public.gateway else None,
+    )
+
+
+def _management_link(context: Context, vpc: Vpc, offering: RouterOffering) -> Link:
+    """Return the link that only the operator's machines are on; nothing is forwarded by it (rows F6, B8)."""
+    network = must(context.intent.provider_network(str(offering.management_network)), str(offering.management_network))
+    number = context.number(f"{vpc.key}:management_port")
+    return Link(
+        key=f"link {vpc.key} to {network.name}",
+        source=f"{vpc.path}.router",
+        device=names.port_device(number),
+        inner=names.router_interface("mgm", number),
+        kind="management",
+        mac=context.text(f"{vpc.key}:management_mac"),
+        bridge=context.provider_bridge(network.name),
+        mtu=network.mtu,
+        network=network.name,
+        address=context.text(f"{vpc.key}:management_ip"),
+        prefix_length=network.cidr.prefixlen if network.cidr else 32,
+        gateway=None,
     )
 
 

@@ -58,22 +58,23 @@ def small_subnets(intent: Intent) -> Iterator[Fault]:
 
 @rule("WEFT-A1-no-cidr")
 def addresses_without_subnet(intent: Intent) -> Iterator[Fault]:
-    """A provider network with a gateway, ranges or the service public has a CIDR."""
+    """A provider network with a gateway, ranges or the service public or management has a CIDR."""
     for network in intent.provider_networks:
         if network.cidr is not None:
             continue
+        named = [service for service in network.services if service != "guest"]
         needs = {
             "gateway": network.gateway,
             "ip_ranges": network.ip_ranges,
             "reserved_ips": network.reserved_ips,
-            "services": "public" in network.services,
+            "services": bool(named),
         }
         for key in (key for key, needed in needs.items() if needed):
             yield Fault(
                 network.at(key),
                 None,
                 f"needs a subnet, and {network.name} has no cidr",
-                f"Give {network.name} a cidr, or remove {'public from services' if key == 'services' else key}.",
+                f"Give {network.name} a cidr, or remove {f'{named[0]} from services' if key == 'services' else key}.",
             )
 
 
