@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -22,7 +22,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import (
     version_of,
 )
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.part import Host
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import PHASES, Item, Payload, parse
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import PHASES, FileSpec, Item, Payload, parse
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.removal import Removal, guard, obsolete
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.report import Report
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.rollback import RollbackStore
@@ -141,20 +141,21 @@ class Engine:
     def _without(self, name: str, entry: Entry, paths: Sequence[str]) -> Change:
         """The change of an obsolete item that gives its rules up."""
         rules = [each for each in entry.activations() if each["kind"] == nftables.Nftables.kind]
+        scope = self.host.scopes[entry.scope]
         item = Item(
             id=name,
             role=entry.role,
             phase=entry.phase,
             group=entry.group,
             scope=entry.scope,
-            files=(),
+            # The others stay its own until the removal.
+            files=_as_found(scope, entry.paths() - set(paths)),
             activate=tuple(each for each in entry.version.activate if each not in rules),
             digest="",
             order=entry.order,
         )
-        tree = self.host.scopes[entry.scope].tree
         change = Change(item, entry, gone=list(paths), ended=rules)
-        change.found = {path: tree.look(path) for path in paths} if self.host.scopes[entry.scope].ready else {}
+        change.found = {path: scope.tree.look(path) for path in paths} if scope.ready else {}
         return change
 
     def _pending(self) -> dict[str, int]:
@@ -168,6 +169,16 @@ class Engine:
                 count[item.phase] += 1
         count["removal"] = len(obsolete(self.payload, self.host.manifest))
         return count
+
+
+def _as_found(scope: Scope, paths: Iterable[str]) -> tuple[FileSpec, ...]:
+    """The files that lie there."""
+    found = {path: scope.tree.look(path) for path in sorted(paths)} if scope.ready else {}
+    return tuple(
+        FileSpec(path, (one.content or b"").decode(errors="replace"), one.mode, one.link)
+        for path, one in found.items()
+        if one is not None
+    )
 
 
 def _unfinished_directories(manifest: Manifest, scope: str) -> set[str]:

@@ -33,6 +33,7 @@ t veth ip link add weftp2 type veth peer name weftp3
 t vlan ip link add link weftp2 name weftp4 type vlan id 2
 t nft_nat nft add table ip weftp '{ map m { type ipv4_addr : ipv4_addr; }
   chain c { type nat hook prerouting priority dstnat; dnat ip to ip daddr map @m; }; }'
+t htb tc qdisc add dev weftp2 root handle 1: htb default 0
 t nft_bridge nft add table bridge weftp '{ chain c { type filter hook forward priority filter; }; }'
 t user_namespaces unshare --user true
 mount -t tmpfs weftp /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m

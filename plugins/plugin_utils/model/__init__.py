@@ -19,6 +19,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network im
     ProviderNetwork,
     ProviderRange,
 )
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.route import Route
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import Router, RouterImage, RouterOffering
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.shape_rules import SHAPE_RULES
@@ -50,6 +51,7 @@ __all__ = [
     "PortRange",
     "ProviderNetwork",
     "ProviderRange",
+    "Qos",
     "Quotas",
     "Route",
     "Router",

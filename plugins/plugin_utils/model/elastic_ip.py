@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Flag, Name, Reference
 
 
@@ -26,3 +27,4 @@ class ElasticIp(Node):
     outbound: Flag | None = Field(
         default=None, description="Whether the instance's own connections leave with it; default the first by name."
     )
+    qos: Qos | None = Field(default=None, description="Bandwidth of the address on the public network.")

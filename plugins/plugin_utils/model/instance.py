@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Flag, Mac, Name, Prefix, Reference
 
 
@@ -35,6 +36,7 @@ class Nic(Node):
     default: Flag | None = Field(
         default=None, description="Whether it gets the default route; default: the first NIC that does not say false."
     )
+    qos: Qos | None = Field(default=None, description="Bandwidth of this NIC.")
 
 
 class Instance(Node):

@@ -15,6 +15,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import (
     WithJsonSchema,
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     COOKIE_PATTERN,
     HOST_PATTERN,
@@ -195,6 +196,7 @@ class Listener(Balanced):
     )
     max_connections: Connections | None = Field(default=None, description="Most connections at a time; others wait.")
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait.")
+    qos: Qos | None = Field(default=None, description="Bandwidth of this port, within that of the virtual IP.")
 
     @property
     def is_http(self) -> bool:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, PortRange, Ports, Prefix, Reference
 
 
@@ -25,6 +26,7 @@ class PortForward(Node):
     allowed_cidrs: tuple[Prefix, ...] = Field(
         default=(), description="Who may use it; default everybody. Others are rejected."
     )
+    qos: Qos | None = Field(default=None, description="Bandwidth of these ports, within that of the virtual IP.")
 
     @property
     def ports(self) -> PortRange:

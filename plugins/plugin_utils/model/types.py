@@ -32,8 +32,13 @@ COOKIE_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
 STATUS_PATTERN = r"^[1-5][0-9]{2}(?:-[1-5][0-9]{2})?$"
 
 _CIDR = re.compile(r"([^/]+)/([0-9]{1,2})", re.ASCII)
+_BANDWIDTH = re.compile(r"([1-9][0-9]{0,8})([KMG])", re.ASCII)
+_THOUSANDS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 _CODE = re.compile(r"[0-9]{1,5}", re.ASCII)
+
+# Bits per second that a limit of bandwidth can be.
+SLOWEST, FASTEST = 64_000, 400 * 10**9
 
 # Options that the model has a key for, or that belong to the protocol itself (RFC 2132, RFC 3442).
 _DHCP_OPTIONS_TAKEN = {
@@ -152,6 +157,21 @@ def _ports(value: object) -> PortRange:
     return ports
 
 
+def _bandwidth(value: object) -> int:
+    bits = value
+    if isinstance(value, str) and (match := _BANDWIDTH.fullmatch(value)):
+        bits = int(match[1]) * _THOUSANDS[match[2]]
+    if not isinstance(bits, int) or isinstance(bits, bool):
+        refuse(
+            "WEFT-N7-bandwidth",
+            "is not a bandwidth",
+            "Write bits per second as a number, or with K, M or G for thousands, millions or billions, like 100M.",
+        )
+    if not SLOWEST <= bits <= FASTEST:
+        refuse("WEFT-N7-bandwidth", "lies outside the bandwidths 64K to 400G", "Choose one between them.")
+    return bits
+
+
 def _mac(value: object) -> object:
     return value.lower().replace("-", ":") if isinstance(value, str) else value
 
@@ -221,6 +241,18 @@ Ports = Annotated[
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 65535},
                 {"type": "string", "pattern": "^[0-9]+-[0-9]+$"},
+            ]
+        }
+    ),
+]
+Bandwidth = Annotated[
+    int,
+    PlainValidator(_bandwidth),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": SLOWEST, "maximum": FASTEST},
+                {"type": "string", "pattern": "^[1-9][0-9]{0,8}[KMG]$"},
             ]
         }
     ),

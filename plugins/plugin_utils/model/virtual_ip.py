@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Name, Reference
 
 
@@ -19,3 +20,6 @@ class VirtualIp(Node):
     name: Name = Field(description="Name, unique in the VPC.")
     network: Reference = Field(description="Provider network with service `public`.")
     ip: Address | None = Field(default=None, description="The address; default: allocated.")
+    qos: Qos | None = Field(
+        default=None, description="Bandwidth of the address on the public network, for all its services together."
+    )

@@ -15,8 +15,10 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     ElasticIp,
     Instance,
     Intent,
+    Listener,
     Network,
     NicRef,
+    PortForward,
     VirtualIp,
     Vpc,
 )
@@ -24,6 +26,8 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import routes
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Dedicated, spans
 
+#: Traffic classes have 16 bits: a public address has a pair of them; of a NIC's the lowest are not for it.
+_PAIRS, _CLASSES = numbers([(1, 32000)]), numbers([(16, 64000)])
 #: Device numbers: with their prefix they stay well within a device name.
 _NUMBERS = numbers([(1, 2**31 - 1)])
 
@@ -43,6 +47,7 @@ def requests(intent: Intent) -> Iterator[Request]:
         for subnet in vpc.networks:
             yield from _network(intent, vpc, subnet, dedicated)
         yield from _balancers(vpc)
+        yield from _public_classes(vpc)
     for instance in intent.instances:
         yield from _instance(intent, instance, dedicated.addresses(instance.tenant))
 
@@ -77,6 +82,20 @@ def _public_addresses(vpc: Vpc, providers: Mapping[str, Candidates]) -> Iterator
                 one.path,
                 f"{words} {one.name}",
             )
+
+
+def _public_classes(vpc: Vpc) -> Iterator[Request]:
+    """Numbers of the traffic classes of whatever has a limit on the public link."""
+    limited: list[tuple[str, str, VirtualIp | ElasticIp | PortForward | Listener]] = [
+        *(("elastic_ip", one.name, one) for one in vpc.elastic_ips),
+        *(("virtual_ip", one.name, one) for one in vpc.virtual_ips),
+        *(("port_forward", one.name, one) for one in vpc.port_forwards),
+        *(("listener", f"{one.name}/{each.name}", each) for one in vpc.load_balancers for each in one.listeners),
+    ]
+    for kind, name, one in limited:
+        if one.qos is not None:
+            key, subject = f"{vpc.key}/{name}:{kind}_class", f"{one.kind} {name}"
+            yield Request(key, f"class:{vpc.key}", None, _PAIRS, one.qos.path, subject)
 
 
 def _network(intent: Intent, vpc: Vpc, network: Network, dedicated: Dedicated) -> Iterator[Request]:
@@ -116,6 +135,15 @@ def _instance(intent: Intent, instance: Instance, providers: Mapping[str, Candid
             yield Request(f"{one.address_key}:ip", scope, given, candidates, (one.secondary or nic).path, words)
         yield Request(f"{path}:mac", "mac", str(nic.mac) if nic.mac else None, macs(path), place, subject)
         yield Request(f"{path}:port", "port", None, _NUMBERS, place, subject)
+        if resolved is not None and nic.qos is not None and nic.qos.egress is not None:
+            segment = _segment(intent, *resolved)
+            yield Request(f"{path}:class", f"nic-class:{segment}", None, _CLASSES, nic.qos.path, subject)
+
+
+def _segment(intent: Intent, vpc: Vpc, network: Network) -> str:
+    """Name the segment that a network is on by the network that it belongs to."""
+    shared = network.shared_segment_with and intent.network(vpc.tenant, network.shared_segment_with)
+    return network_path(*shared) if shared else network_path(vpc, network)
 
 
 def _port(prefix: str, place: str, subject: str) -> Iterator[Request]:

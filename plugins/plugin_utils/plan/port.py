@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import NicRef
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names, vxlan_pool
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names, qos, vxlan_pool
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Port
 
@@ -32,6 +32,8 @@ def _port(context: Context, nic: NicRef) -> Port:
         ip=context.text(f"{nic.key}:ip"),
         secondary_ips=tuple(context.text(f"{one.address_key}:ip") for one in nic.addresses[1:]),
         default=nic.nic_index == nic.instance.default_nic,
+        classes=qos.port_classes(nic),
+        egress_class=qos.egress_class(context, nic),
     )
 
 

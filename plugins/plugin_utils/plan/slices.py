@@ -12,6 +12,44 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class TrafficClass:
+    """An HTB class. ``minor`` and ``parent`` are hexadecimal, the parent "" at the root; rates are bits per second, the
+    burst bytes. Only a leaf queues packets."""
+
+    minor: str
+    parent: str
+    rate: int
+    ceil: int
+    burst: int
+    leaf: bool
+
+
+@dataclass(frozen=True)
+class BandwidthLimit:
+    """Which class the packets of a public address are in, or those of some ports of it; None is no limit."""
+
+    key: str
+    source: str
+    address: str
+    protocol: str | None
+    first: int
+    last: int
+    ingress: str | None
+    egress: str | None
+
+
+@dataclass(frozen=True)
+class ShapedLink:
+    """A router's public link with limits: its node's end sends what comes in, its inner end what goes out."""
+
+    device: str
+    inner: str
+    ingress: tuple[TrafficClass, ...]
+    egress: tuple[TrafficClass, ...]
+    limits: tuple[BandwidthLimit, ...]
+
+
+@dataclass(frozen=True)
 class ProviderBridge:
     """A provider network on one host: its bridge, and the NIC (or VLAN of it) that is the bridge's way out."""
 
@@ -57,6 +95,7 @@ class Segment:
     mtu: int
     flood: tuple[str, ...]
     stations: tuple[Station, ...]
+    classes: tuple[TrafficClass, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +117,8 @@ class Port:
     ip: str
     secondary_ips: tuple[str, ...]
     default: bool
+    classes: tuple[TrafficClass, ...] = ()
+    egress_class: str | None = None
 
 
 @dataclass(frozen=True)
@@ -366,6 +407,7 @@ class Router:
     routes: tuple[Route, ...]
     routing_rules: tuple[RoutingRule, ...]
     egress: tuple[Egress, ...]
+    shaped_links: tuple[ShapedLink, ...] = ()
 
 
 @dataclass

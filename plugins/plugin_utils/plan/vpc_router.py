@@ -12,6 +12,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     lb,
     names,
     port_forward,
+    qos,
     router_image,
     routes,
     vxlan_pool,
@@ -58,6 +59,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
         routes=routes.routes(context, vpc),
         routing_rules=routes.rules(context, vpc),
         egress=egress.egress(vpc, inside),
+        shaped_links=qos.shaped_links(context, vpc, [outside]),
     )
 
 

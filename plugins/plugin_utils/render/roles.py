@@ -27,6 +27,7 @@ ROLES = (
     "port_forward",
     "lb",
     "port",
+    "qos",
 )
 PHASES = ("segments", "routers", "ports")
 
@@ -65,7 +66,7 @@ def _read(role: str) -> list[ItemDeclaration]:
     return [
         ItemDeclaration(
             role=role,
-            phase=content["phase"],
+            phase=item.get("phase", content["phase"]),
             identifier=item["id"],
             group=item["group"],
             scope=item.get("scope", "host"),

@@ -24,6 +24,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importi
     ports,
     provider,
     public,
+    qos,
     quotas,
     references,
     routes,
@@ -56,6 +57,7 @@ TOPICS = (
     services,
     dedicated,
     balancers,
+    qos,
     quotas,
 )
 

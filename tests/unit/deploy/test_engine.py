@@ -253,3 +253,19 @@ def test_no_link_in_a_machines_root_leads_out_of_it(host: Any, tmp_path: Path) -
     with pytest.raises(DeployError, match="symbolic link"):
         deploy(payload, False, str(host.state), str(host.lock))
     assert list(outside.iterdir()) == []
+
+
+def test_files_beside_obsolete_rules_go_with_the_removal(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules go with the next change of the host's, before the removal; the item's other files must not be forgotten."""
+    monkeypatch.setattr("ansible_collections.weft.vpc.plugins.module_utils.deploy.engine.nftables.belongs", _is_rules)
+    files = [{"path": f"/etc/weft/{name}", "mode": "0644", "content": "x\n"} for name in ("a.rules", "a.unit")]
+    host.run([host.item("a", files=files, activate=[]), host.item("b", "one\n")])
+    wanted = [host.item("b", "two\n")]
+    host.run(wanted)
+    assert set(host.tree()) == {"etc/weft/a.unit", "etc/weft/b.conf"}
+    host.run(wanted, "removal")
+    assert set(host.tree()) == {"etc/weft/b.conf"}
+
+
+def _is_rules(path: str) -> bool:
+    return path.endswith(".rules")

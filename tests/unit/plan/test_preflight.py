@@ -10,8 +10,8 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.preflight import check
 
 
 def slice_(**parts: Any) -> dict[str, Any]:
-    empty = {"vteps": [], "underlay_mtu": 0, "nics": [], "provider_bridges": [], "segments": [], "routers": []}
-    return {**empty, **parts}
+    lists = ("vteps", "nics", "provider_bridges", "segments", "routers", "ports")
+    return {"underlay_mtu": 0, **{name: [] for name in lists}, **parts}
 
 
 def survey(features: dict[str, bool] | None = None, **links: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +50,14 @@ def test_a_host_that_is_as_planned_has_nothing_in_the_way() -> None:
         (slice_(nics=[{**NIC, "interface": "ens9"}]), survey(ens9={}), "WEFT-P11-nic-managed"),
         (slice_(provider_bridges=[{"vlan": 7}]), survey({"vlan": False}), "WEFT-P11-kernel-feature"),
         (slice_(segments=[{}]), survey({"vxlan": False}), "WEFT-P11-kernel-feature"),
-        (slice_(routers=[{}]), survey({"overlay": False}), "WEFT-P11-kernel-feature"),
+        (slice_(routers=[{"shaped_links": []}]), survey({"overlay": False}), "WEFT-P11-kernel-feature"),
+        (slice_(routers=[{"shaped_links": [{}]}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
+        (slice_(ports=[{"classes": [{}], "egress_class": None}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
+        (
+            slice_(ports=[{"classes": [], "egress_class": "1:10"}]),
+            survey({"nft_bridge": False}),
+            "WEFT-P11-kernel-feature",
+        ),
     ],
 )
 def test_what_is_in_the_way_is_found(wanted: dict[str, Any], seen: dict[str, Any], rule: str) -> None:
@@ -58,7 +65,9 @@ def test_what_is_in_the_way_is_found(wanted: dict[str, Any], seen: dict[str, Any
 
 
 def test_a_feature_that_nothing_uses_may_be_missing() -> None:
-    assert rules(slice_(provider_bridges=[{"vlan": None}]), survey({"vlan": False, "overlay": False})) == []
+    unlimited = {"classes": [], "egress_class": None}
+    wanted = slice_(provider_bridges=[{"vlan": None}], ports=[unlimited], routers=[{"shaped_links": []}])
+    assert rules(wanted, survey({"vlan": False, "htb": False, "nft_bridge": False})) == []
 
 
 def test_what_the_survey_itself_found_is_passed_on_with_the_host() -> None:

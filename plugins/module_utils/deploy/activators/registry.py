@@ -10,12 +10,14 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.command
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.fdb import Fdb
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.networkd import Netdev, Network
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.nftables import Nftables
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.qdisc import Qdisc
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.units import Unit
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
 
 ACTIVATORS: dict[str, Activator] = {
-    each.kind: each for each in (Netdev(), Network(), Fdb(), Nftables(), Addresses(), Unit(), Command(), Apply())
+    each.kind: each
+    for each in (Netdev(), Network(), Fdb(), Nftables(), Addresses(), Qdisc(), Unit(), Command(), Apply())
 }
 
 

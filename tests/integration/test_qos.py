@@ -1,0 +1,170 @@
+"""Bandwidth of public addresses, of ports of them and of NICs, each way (row N7)."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import pytest
+from checks.bulk import BULK_PORT, Receiver, transfer
+from checks.cloud import Cloud, tcp
+from checks.fabric import Fabric, Intent
+from checks.parallel import each
+from checks.streams import Stream
+
+from lab.shell import patient
+
+pytestmark = pytest.mark.packets
+
+MEGABIT = 10**6
+MEASURED = "4s"
+#: What goes with the payload of a segment: Ethernet, IP and TCP headers with time stamps; limits count whole frames.
+HEADERS = 14 + 20 + 32
+#: TCP probes the tail of what it sent when answers are suddenly later than they were, and counts that as a retransmit.
+PROBES = 3
+#: More than any limit here: what nobody limits.
+FULL_SPEED = 120 * MEGABIT
+
+
+class Way(NamedTuple):
+    """One way to a receiver: from where, to which address, and its limits in Mbit/s towards it and back."""
+
+    where: str
+    address: str
+    up: int
+    down: int
+
+
+def limit(intent: Intent) -> None:
+    vpc, instances = intent["weft_vpcs"][0], {one["name"]: one for one in intent["weft_instances"]}
+    vpc["elastic_ips"][0]["qos"] = {"ingress": "40M", "egress": "20M"}
+    vpc["virtual_ips"][0]["qos"] = {"ingress": "25M", "egress": "60M"}
+    vpc["port_forwards"].append(
+        {
+            "name": "bulk",
+            "virtual_ip": "vip-pf",
+            "protocol": "tcp",
+            "port": BULK_PORT,
+            "target": "vpc-port-test-1",
+            # The address allows less inbound: that holds.
+            "qos": {"ingress": "50M", "egress": "30M"},
+        }
+    )
+    vpc["load_balancers"][0]["listeners"].append(
+        {
+            "name": "bulk",
+            "port": BULK_PORT,
+            "backends": ["vpc-port-test-2"],
+            "backend_port": BULK_PORT,
+            "health_check": {"interval": 1, "rise": 1},
+            "qos": {"ingress": "35M", "egress": "25M"},
+        }
+    )
+    instances["vpc-ins3"]["nics"][0]["qos"] = {"ingress": 30_000_000, "egress": "20000K"}
+
+
+def on_the_wire(told: dict[str, Any]) -> float:
+    """Bits per second of whole frames."""
+    return float(told["bits"] * (told["segment"] + HEADERS) / told["segment"])
+
+
+def measure(cloud: Cloud, ways: list[Way]) -> None:
+    """Load all ways at once, first towards the receivers and then back."""
+    for direction in ("up", "down"):
+        found = each(ways, lambda way: transfer(cloud, way.where, way.address, direction, MEASURED)[0], len(ways))  # noqa: B023
+        for way, told in found.items():
+            rate, limited = on_the_wire(told), MEGABIT * (way.up if direction == "up" else way.down)
+            print(f"\n{way.where} {way.address} {direction}: {rate / MEGABIT:.1f} Mbit/s {told}")
+            assert 0.95 * limited <= rate <= 1.05 * limited, (way, told)
+            assert told["retransmits"] <= PROBES, (way, told)
+
+
+def dropped(cloud: Cloud) -> int:
+    """How many packets the traffic classes of nodes and of the router dropped."""
+    shown = [cloud.read(node, "tc -s qdisc show") for node in ("hv1", "gw1")]
+    shown.append(cloud.in_router("vpc-1", "tc -s qdisc show"))
+    return sum(int(one) for text in shown for one in re.findall(r"qdisc htb .*\n.*\(dropped (\d+),", text))
+
+
+def shaped(cloud: Cloud) -> set[str]:
+    """Every device of nodes and routers that has traffic classes."""
+    shown = [cloud.read(node, "tc qdisc show; nft list tables") for node in ("hv1", "hv2", "gw1")]
+    shown += [cloud.in_router(vpc, "tc qdisc show; nft list chains") for vpc in ("vpc-1", "vpc-2")]
+    devices = set(re.findall(r"qdisc (?:htb|pfifo) \S+ dev (\S+)", "\n".join(shown)))
+    return devices | set(re.findall(r"table bridge weft|chain qos", "\n".join(shown)))
+
+
+def test_bandwidth_is_what_was_asked_for(fabric: Fabric) -> None:
+    assert shaped(fabric.cloud) == set()
+    fabric.change(limit)
+    fabric.run()
+    cloud = fabric.cloud
+    eip, other = (cloud.public("vpc-1", name, "elastic_ip") for name in ("eip-a", "eip-b"))
+    forward, balanced = (cloud.public("vpc-1", name, "virtual_ip") for name in ("vip-pf", "vip-lb"))
+    ways = [
+        Way("wan", eip, 40, 20),
+        Way("wan", forward, 25, 30),
+        Way("wan", balanced, 35, 25),
+        Way("vpc-port-test-3", cloud.address("vpc-ins3"), 30, 20),
+    ]
+    with ExitStack() as stack:
+        for where in ("vpc-ins1", "vpc-port-test-1", "vpc-port-test-2", "vpc-ins3"):
+            stack.enter_context(Receiver(cloud, where))
+        _await_balancer(cloud, balanced)
+        measure(cloud, ways)
+        assert dropped(cloud) == 0
+        for told in transfer(cloud, "wan", other, "both", "1s"):
+            assert told["bits"] > FULL_SPEED, "a neighbour of limited addresses is slow"
+        _changed_live(fabric, eip)
+        _repaired(fabric)
+        fabric.restore()
+        fabric.run()
+        assert shaped(fabric.cloud) == set()
+        for told in transfer(cloud, "wan", eip, "both", "1s"):
+            assert told["bits"] > FULL_SPEED, "a limit that was removed is still there"
+
+
+def _await_balancer(cloud: Cloud, address: str) -> None:
+    deadline = time.monotonic() + patient(20.0)
+    while cloud.ask("wan", [tcp(address, BULK_PORT, "told x 0", 0.3)]) != [None]:
+        assert time.monotonic() < deadline, "the load balancer never found its backend up"
+
+
+def _changed_live(fabric: Fabric, eip: str) -> None:
+    """Other rates hold at once for what flows already; nothing is lost, and nothing else is touched."""
+
+    def faster(intent: Intent) -> None:
+        intent["weft_vpcs"][0]["elastic_ips"][0]["qos"] = {"ingress": "20M", "egress": "45M"}
+
+    fabric.change(faster)
+    with Stream(fabric.cloud, "wan", eip, 8080) as stream:
+        done = fabric.run("-v")
+    told = stream.told()
+    assert told["broken"] is None and told["gap"] < 1.0, told
+    assert set(done.did()) == {"gw1"}
+    files = done.did()["gw1"]["files"]
+    assert all("/etc/weft/qos.d/" in path for path in files), files
+    measure(fabric.cloud, [Way("wan", eip, 20, 45)])
+
+
+def _repaired(fabric: Fabric) -> None:
+    """What somebody took away is noticed and brought back; what appears anew has its limits from the beginning."""
+    cloud = fabric.cloud
+    before = shaped(cloud)
+    cloud.read(
+        "hv1", "tc qdisc delete dev $(tc qdisc show | sed -n 's/^qdisc htb 1: dev \\(wvx[0-9]*\\) .*/\\1/p') root"
+    )
+    assert shaped(cloud) != before
+    assert fabric.run("--check").changed == 1
+    fabric.run()
+    assert shaped(cloud) == before
+    cloud.read("hv1", "nft delete table bridge weft; systemctl restart weft-nftables.service")
+    cloud.read("hv1", "systemctl restart lab-instance@admin.vpc-ins3.service")
+    cloud.read("gw1", "systemctl restart weft-router@vpc-1.admin.service")
+    deadline = time.monotonic() + patient(20.0)
+    while shaped(cloud) != before:
+        assert time.monotonic() < deadline, (shaped(cloud), before)
+        time.sleep(0.2)
+    assert fabric.run().changed == 0
