@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Iterator
+
 import pytest
 from checks.cloud import Cloud, saw, tcp, who
 from checks.fabric import Fabric, Intent, drop
-from checks.streams import Background, Stream
+from checks.streams import Background, Ping, Stream
+
+from lab.shell import patient
 
 pytestmark = pytest.mark.packets
 WORLD = "223.5.5.5"
@@ -25,16 +31,23 @@ print("ready", flush=True)
 sys.stdin.readline()
 """
 
-# Asks from an address of its own.
-FROM = (
-    "import socket, sys; link = socket.create_connection((sys.argv[2], 8080), 5, (sys.argv[1], 0)); "
-    "link.sendall(b'hello\\n'); print(link.recv(200).decode().strip())"
-)
+# Asks several places from one address of its own.
+FROM = """
+import socket, sys
+for place in sys.argv[2:]:
+    address, port = place.split(":")
+    try:
+        link = socket.create_connection((address, int(port)), 5, (sys.argv[1], 0))
+        link.sendall(b"hello\\n")
+        print(link.recv(200).decode().strip())
+    except OSError as error:
+        print(error)
+"""
 
 
-def ask_from(cloud: Cloud, instance: str, own: str, target: str) -> str:
-    """Which address of the asker the target saw, when it asks from one of its own addresses."""
-    return saw(cloud.on(instance, ["python3", "-c", FROM, own, target]).stdout.strip())
+def ask_from(cloud: Cloud, where: str, own: str, *places: str) -> list[str]:
+    """Which address of the asker each place (ADDRESS:PORT) saw, when it asks from one of its own addresses."""
+    return list(map(saw, cloud.on(where, ["python3", "-c", FROM, own, *places]).stdout.splitlines()))
 
 
 def with_secondary_ips(intent: Intent) -> None:
@@ -62,8 +75,8 @@ def test_secondary_ips_elastic_ips_and_a_shared_virtual_ip(fabric: Fabric) -> No
 
     # One virtual IP: two subnets leave with it, and forwards and a load balancer answer on it.
     assert saw(cloud.ask("vpc-ins3", [tcp(WORLD)])[0]) == vip
-    assert [ask_from(cloud, "vpc-ins2", one, WORLD) for one in (own, shop)] == [vip, vip]
-    assert ask_from(cloud, "vpc-ins2", blog, WORLD) == eip
+    assert [ask_from(cloud, "vpc-ins2", one, f"{WORLD}:8080") for one in (own, shop)] == [[vip], [vip]]
+    assert ask_from(cloud, "vpc-ins2", blog, f"{WORLD}:8080") == [eip]
     balanced, forwarded = cloud.ask("wan", [tcp(vip, 8081), tcp(vip, 2223)])
     assert who(balanced) in ("vpc-port-test-2 admin", "vpc-port-test-3 admin")
     assert who(forwarded) == "vpc-port-test-2 admin"
@@ -81,7 +94,7 @@ def test_secondary_ips_elastic_ips_and_a_shared_virtual_ip(fabric: Fabric) -> No
     assert stays.told()["broken"] is None
     assert who(cloud.ask("wan", [tcp(eip)])[0]) == "vpc-ins3 admin"
     assert saw(cloud.ask("vpc-ins3", [tcp(WORLD)])[0]) == eip
-    assert ask_from(cloud, "vpc-ins2", blog, WORLD) == vip
+    assert ask_from(cloud, "vpc-ins2", blog, f"{WORLD}:8080") == [vip]
 
     # An address in use does not go, and nothing is touched.
     def forget(intent: Intent) -> None:
@@ -91,3 +104,125 @@ def test_secondary_ips_elastic_ips_and_a_shared_virtual_ip(fabric: Fabric) -> No
     fabric.change(forget)
     refused = fabric.try_run()
     assert refused.status and "WEFT-A4-nobody" in refused.output
+
+
+UPSTREAM, LEASED = "10.0.0.1", "198.51.100.1"  # wan's addresses in the two public networks
+OWN, LEASED_OWN = "10.172.11.91", "198.51.100.91"  # the router's
+
+# Which source address came in by which link of the outside world.
+WATCH = """
+table inet watch {
+    set seen { type ifname . ipv4_addr; flags dynamic; size 1000; }
+    chain in {
+        type filter hook prerouting priority -300;
+        iifname { "eth1", "eth3" } update @seen { iifname . ip saddr }
+    }
+}
+"""
+
+
+def with_two_uplinks(intent: Intent) -> None:
+    """A second public network for vpc-1: one subnet leaves by it, and it has addresses of every kind."""
+    network = {"name": "leased", "interface": "eth3", "clusters": ["router_nodes"], "services": ["public"]}
+    intent["weft_provider_networks"].append({**network, "cidr": "198.51.100.0/24", "gateway": LEASED})
+    vpc = intent["weft_vpcs"][0]
+    vpc["router"]["public_networks"] = [{"network": "leased", "ip": LEASED_OWN}]
+    vpc["networks"][1]["snat"] = {"network": "leased"}
+    vpc["virtual_ips"].append({"name": "vip-2", "network": "leased"})
+    forward = {"name": "leased-1", "virtual_ip": "vip-2", "protocol": "tcp", "port": 2231, "target": "vpc-port-test-1"}
+    vpc["port_forwards"].append({**forward, "target_port": 23})
+    listener = {"name": "line", "protocol": "tcp", "port": 8082, "backends": ["vpc-port-test-2"], "backend_port": 8080}
+    vpc["load_balancers"].append({"name": "leased", "virtual_ip": "vip-2", "listeners": [listener]})
+    vpc["elastic_ips"] += [
+        {"name": "eip-z1", "network": "leased", "target": "vpc-ins1"},
+        {"name": "eip-z3", "network": "leased", "target": "vpc-ins3"},
+    ]
+
+
+@pytest.fixture
+def watch(fabric: Fabric) -> Iterator[None]:
+    fabric.cloud.read("wan", "nft -f -", WATCH)
+    yield
+    fabric.cloud.read("wan", "nft delete table inet watch")
+
+
+def came_by(cloud: Cloud) -> dict[str, set[str]]:
+    """Who came in by which link since the last call."""
+    listing = json.loads(cloud.read("wan", "nft -j list set inet watch seen && nft flush set inet watch seen"))
+    pairs = [one.get("elem", {}).get("val", one)["concat"] for one in listing["nftables"][1]["set"].get("elem", ())]
+    return {link: {address for name, address in pairs if name == link} for link in ("eth1", "eth3")}
+
+
+def way_out(cloud: Cloud) -> None:
+    """Who leaves by which network, and as whom; also for what the other network is directly connected to."""
+    elastic = {name: cloud.public("vpc-1", name, "elastic_ip") for name in ("eip-a", "eip-z3")}
+    wanted = {
+        ("vpc-port-test-1", WORLD): OWN,
+        ("vpc-port-test-1", LEASED): OWN,
+        ("vpc-ins2", WORLD): LEASED_OWN,
+        ("vpc-ins2", UPSTREAM): LEASED_OWN,
+        ("vpc-ins1", WORLD): elastic["eip-a"],
+        ("vpc-ins3", WORLD): elastic["eip-z3"],
+        ("vpc-ins3", UPSTREAM): elastic["eip-z3"],
+    }
+    came_by(cloud)
+    found = {(one, target): saw(cloud.ask(one, [tcp(target)])[0]) for one, target in wanted}
+    assert found == wanted
+    assert came_by(cloud) == {"eth1": {OWN, elastic["eip-a"]}, "eth3": {LEASED_OWN, elastic["eip-z3"]}}
+
+
+def way_back(cloud: Cloud) -> None:
+    """Answers leave where the question came in, whichever network the asker is in."""
+    vip, leased = (cloud.public("vpc-1", name, "virtual_ip") for name in ("vip-lb", "vip-2"))
+    elastic, first, third = (cloud.public("vpc-1", name, "elastic_ip") for name in ("eip-b", "eip-z1", "eip-z3"))
+    came_by(cloud)
+    seen = [f"{target}:8080" for target in (first, third, elastic)] + [f"{leased}:2231"]
+    for own in (UPSTREAM, LEASED):
+        *translated, one, two = ask_from(cloud, "wan", own, *seen, f"{vip}:8080", f"{leased}:8082")
+        assert translated == [own] * 4
+        assert {one, two} <= {"192.168.20.1"}, "the balancers' backends see the router"
+    assert saw(cloud.ask("wan", [tcp(leased, 2299)])[0]) == "nobody"
+    assert came_by(cloud) == {"eth1": {elastic, vip}, "eth3": {first, third, leased}}
+
+
+@pytest.mark.usefixtures("watch")
+def test_two_public_networks(fabric: Fabric) -> None:
+    before = fabric.cloud
+    first = before.public("vpc-1", "eip-a", "elastic_ip")
+    fabric.change(with_two_uplinks)
+    with Stream(before, "wan", first, 8080) as stays, Ping(before, "wan", first) as ping:
+        cloud = fabric.apply()
+    assert stays.told()["broken"] is None and stays.told()["gap"] < 1.0
+    sent, answered = ping.counts()
+    assert sent == answered > 100, "a second link disturbs nothing that uses the first"
+    assert fabric.run().changed == 0
+    way_out(cloud)
+    way_back(cloud)
+
+    # Inside, nothing is different: by a public address of either network, and directly.
+    leased, third = cloud.public("vpc-1", "vip-2", "virtual_ip"), cloud.public("vpc-1", "eip-z3", "elastic_ip")
+    inside = cloud.ask("vpc-ins2", [tcp(third), tcp(leased, 2231), tcp(leased, 8082), tcp(cloud.address("vpc-ins3"))])
+    assert [who(one).split()[0] for one in inside] == ["vpc-ins3", "vpc-port-test-1", "vpc-port-test-2", "vpc-ins3"]
+    assert [saw(inside[index]) for index in (0, 1, 3)] == ["192.168.22.1", "192.168.20.1", cloud.address("vpc-ins2")]
+    assert saw(cloud.ask("vpc-ins3", [tcp(third)])[0]) == third, "itself, by its elastic IP"
+
+    # networkd, read again and restarted, and the whole router.
+    rules = cloud.in_router("vpc-1", "ip rule")
+    cloud.in_router("vpc-1", "networkctl reload && systemctl restart systemd-networkd")
+    assert cloud.in_router("vpc-1", "ip rule") == rules
+    way_out(cloud)
+    cloud.read("gw1", "systemctl restart weft-router@vpc-1.admin")
+    deadline = time.monotonic() + patient(40)
+    balancers = [tcp(cloud.public("vpc-1", "vip-lb", "virtual_ip")), tcp(leased, 8082)]
+    while not all(saw(one).startswith("192.168.") for one in cloud.ask("wan", balancers)):
+        assert time.monotonic() < deadline, "a backend is asked again after two checks that succeed"
+    way_out(cloud)
+    way_back(cloud)
+
+    # The second network goes: nothing is left of it, and the first does not notice.
+    fabric.restore()
+    with Stream(cloud, "wan", first, 8080) as stays:
+        fabric.run()
+    assert stays.told()["broken"] is None and stays.told()["gap"] < 1.0
+    assert "fwmark" not in (left := cloud.in_router("vpc-1", "ip rule; ip route show table all; ls /sys/class/net"))
+    assert "198.51.100." not in left and left.count("pub4\n") == 1

@@ -21,7 +21,12 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network im
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.route import Route
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import Router, RouterImage, RouterOffering
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import (
+    PublicNetwork,
+    Router,
+    RouterImage,
+    RouterOffering,
+)
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.shape_rules import SHAPE_RULES
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import PortRange
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.virtual_ip import VirtualIp
@@ -51,6 +56,7 @@ __all__ = [
     "PortRange",
     "ProviderNetwork",
     "ProviderRange",
+    "PublicNetwork",
     "Qos",
     "Quotas",
     "Route",

@@ -170,6 +170,19 @@ class Intent:
             return () if found is None else (found,)
         return self._networks_by_name.get((tenant, ref), ())
 
+    def public_networks(self, vpc: Vpc) -> tuple[str, ...]:
+        """The names of the public networks that a VPC's router is in, the offering's first."""
+        offering = self.offering(vpc.router.offering)
+        first = () if offering is None else (offering.public_network,)
+        return tuple(dict.fromkeys((*first, *(one.network for one in vpc.router.public_networks))))
+
+    def exit_network(self, vpc: Vpc, network: Network) -> str | None:
+        """The public network by which a VPC's network leaves."""
+        if network.snat.network is not None:
+            return network.snat.network
+        wanted = (one.network for one in vpc.virtual_ips if one.name == network.snat.virtual_ip)
+        return next(wanted, next(iter(self.public_networks(vpc)), None))
+
     def attachment(self, tenant: str, ref: str) -> Network | ProviderNetwork | None:
         """What a NIC's `network` means: the tenant's network, or else the provider network of that name."""
         found = self.network(tenant, ref)

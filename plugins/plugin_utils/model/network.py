@@ -34,6 +34,9 @@ class Snat(Node):
     virtual_ip: Reference | None = Field(
         default=None, description="Virtual IP to appear as; default the router's own address."
     )
+    network: Reference | None = Field(
+        default=None, description="Public network to leave by; default the virtual IP's, or else the offering's."
+    )
 
 
 def _snat(value: object) -> object:
@@ -50,7 +53,11 @@ SnatChoice = Annotated[
                 {
                     "type": "object",
                     "additionalProperties": False,
-                    "properties": {"enabled": {"type": "boolean"}, "virtual_ip": {"type": "string"}},
+                    "properties": {
+                        "enabled": {"type": "boolean"},
+                        "virtual_ip": {"type": "string"},
+                        "network": {"type": "string"},
+                    },
                 },
             ]
         }
@@ -79,7 +86,8 @@ class Network(Node):
     mtu: Mtu | None = Field(default=None, description="MTU of the guests; default what the pool's underlay leaves.")
     snat: SnatChoice = Field(
         default=Snat(),
-        description="Whether packets leave with a public address; `{virtual_ip: name}`: with that one.",
+        description="Whether packets leave with a public address; `{virtual_ip: name}`: with that one; "
+        "`{network: name}`: by that network.",
     )
     egress: Literal["allow", "deny"] = Field(
         default="allow",

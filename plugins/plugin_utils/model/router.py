@@ -47,6 +47,15 @@ class RouterOffering(Node):
         return int(self.memory[:-1]) * _UNITS[self.memory[-1]]
 
 
+class PublicNetwork(Node):
+    """A further public network of a router: a link of its own, with its own address and gateway."""
+
+    kind: ClassVar[str] = "public network"
+
+    network: Reference = Field(description="Provider network with service `public` and a gateway.")
+    ip: Address | None = Field(default=None, description="The router's address in it; default: allocated.")
+
+
 class Router(Node):
     """The router of one VPC: what it is, and the nodes that carry it."""
 
@@ -56,5 +65,8 @@ class Router(Node):
     nodes: tuple[Reference, ...] = Field(description="Host that carries the router.")
     public_ip: Address | None = Field(
         default=None, description="Its address in the public network; default: allocated."
+    )
+    public_networks: tuple[PublicNetwork, ...] = Field(
+        default=(), description="Public networks besides the offering's, by which everything leaves that says no other."
     )
     state: Literal["running", "stopped"] = Field(default="running", description="Whether the router runs.")

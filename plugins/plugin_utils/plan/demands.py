@@ -30,6 +30,8 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Ded
 _PAIRS, _CLASSES = numbers([(1, 32000)]), numbers([(16, 64000)])
 #: Device numbers: with their prefix they stay well within a device name.
 _NUMBERS = numbers([(1, 2**31 - 1)])
+#: Numbers of a router's public networks besides the offering's, which is 1: they fit into one byte of a packet's mark.
+_EXITS = numbers([(2, 255)])
 
 
 def requests(intent: Intent) -> Iterator[Request]:
@@ -64,6 +66,11 @@ def _router(intent: Intent, vpc: Vpc, providers: Mapping[str, Candidates]) -> It
             yield Request(f"{path}:management_ip", f"ip:{offering.management_network}", None, inside, place, subject)
             yield from _port(f"{path}:management", place, subject)
     yield from _port(f"{path}:public", place, subject)
+    for one in vpc.router.public_networks:
+        prefix, fixed = f"{path}/{one.network}", str(one.ip) if one.ip else None
+        yield Request(f"{prefix}:public_ip", f"ip:{one.network}", fixed, providers[one.network], one.path, subject)
+        yield Request(f"{prefix}:exit", f"exit:{path}", None, _EXITS, one.path, subject)
+        yield from _port(f"{prefix}:public", one.path, subject)
 
 
 def _public_addresses(vpc: Vpc, providers: Mapping[str, Candidates]) -> Iterator[Request]:

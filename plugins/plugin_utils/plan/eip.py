@@ -8,10 +8,10 @@ from collections import defaultdict
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import ElasticIp
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import ElasticIp, Link
 
 
-def elastic_ips(context: Context, vpc: Vpc) -> tuple[ElasticIp, ...]:
+def elastic_ips(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[ElasticIp, ...]:
     """Return a VPC's elastic IPs that have a target; exactly one per target is what its outgoing traffic carries.
 
     The one marked ``outbound`` is; where none is, the first by name (never by place in the inventory, so that
@@ -35,6 +35,8 @@ def elastic_ips(context: Context, vpc: Vpc) -> tuple[ElasticIp, ...]:
             source=wanted.path,
             name=wanted.name,
             address=context.text(f"{vpc.key}/{wanted.name}:elastic_ip"),
+            interface=public[wanted.network].inner,
+            exit=public[wanted.network].exit,
             target=targets[wanted.name],
             outbound=wanted.name in outbound,
         )

@@ -136,7 +136,11 @@ class Image:
 
 @dataclass(frozen=True)
 class Link:
-    """A router's link: a veth whose node end is a bridge port and whose inner end the router configures."""
+    """A router's link: a veth whose node end is a bridge port and whose inner end the router configures.
+
+    ``exit`` numbers the public links: 1 is the one everything leaves by that says no other; 0 is no public link.
+    ``cidr`` is that of a public link's network.
+    """
 
     key: str
     source: str
@@ -150,6 +154,8 @@ class Link:
     address: str
     prefix_length: int
     gateway: str | None
+    exit: int = 0
+    cidr: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,12 +191,21 @@ class Subnet:
 
 @dataclass(frozen=True)
 class SourceNat:
-    """Traffic of one subnet leaves with this public address."""
+    """Traffic of one subnet leaves with this public address, by this link."""
 
     key: str
     source: str
     cidr: str
     address: str
+    interface: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """The public link that a subnet leaves by, translated or not."""
+
+    cidr: str
+    exit: int
 
 
 @dataclass(frozen=True)
@@ -201,6 +216,8 @@ class ElasticIp:
     source: str
     name: str
     address: str
+    interface: str
+    exit: int
     target: str
     outbound: bool
 
@@ -213,6 +230,7 @@ class VirtualIp:
     source: str
     name: str
     address: str
+    interface: str
 
 
 @dataclass(frozen=True)
@@ -398,6 +416,7 @@ class Router:
     subnets: tuple[Subnet, ...]
     dns_servers: tuple[str, ...]
     source_nats: tuple[SourceNat, ...]
+    exits: tuple[Exit, ...]
     virtual_ips: tuple[VirtualIp, ...]
     elastic_ips: tuple[ElasticIp, ...]
     port_forwards: tuple[PortForward, ...]

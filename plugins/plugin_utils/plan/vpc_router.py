@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, ProviderNetwork, RouterOffering, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, RouterOffering, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     dhcp_dns,
     egress,
     eip,
+    exits,
     lb,
     names,
     port_forward,
@@ -29,9 +30,9 @@ def plan(context: Context) -> None:
 
 def _router(context: Context, vpc: Vpc) -> Router:
     offering = must(context.intent.offering(vpc.router.offering), vpc.router.offering)
-    public = must(context.intent.provider_network(offering.public_network), offering.public_network)
     image = must(context.intent.image(offering.image), offering.image)
-    outside = _public_link(context, vpc, public)
+    public = exits.links(context, vpc)
+    outside = public[offering.public_network]
     managed = () if offering.management_network is None else (_management_link(context, vpc, offering),)
     inside = [_subnet_link(context, vpc, network) for network in _networks(vpc)]
     return Router(
@@ -46,12 +47,13 @@ def _router(context: Context, vpc: Vpc) -> Router:
         memory=offering.memory_bytes,
         public_address=outside.address,
         public_interface=outside.inner,
-        links=(outside, *managed, *inside),
+        links=(*public.values(), *managed, *inside),
         subnets=tuple(_subnets(context, vpc, inside)),
         dns_servers=dhcp_dns.forwarders(context, vpc),
-        source_nats=_source_nats(context, vpc, outside.address),
-        virtual_ips=_virtual_ips(context, vpc),
-        elastic_ips=eip.elastic_ips(context, vpc),
+        source_nats=_source_nats(context, vpc, public),
+        exits=exits.exits(context, vpc, public),
+        virtual_ips=_virtual_ips(context, vpc, public),
+        elastic_ips=eip.elastic_ips(context, vpc, public),
         port_forwards=port_forward.port_forwards(context, vpc),
         listeners=lb.listeners(context, vpc),
         certificates=lb.certificates(context, vpc),
@@ -59,31 +61,12 @@ def _router(context: Context, vpc: Vpc) -> Router:
         routes=routes.routes(context, vpc),
         routing_rules=routes.rules(context, vpc),
         egress=egress.egress(vpc, inside),
-        shaped_links=qos.shaped_links(context, vpc, [outside]),
+        shaped_links=qos.shaped_links(context, vpc, public.values()),
     )
 
 
 def _networks(vpc: Vpc) -> list[Network]:
     return sorted(vpc.networks, key=lambda one: one.name)
-
-
-def _public_link(context: Context, vpc: Vpc, public: ProviderNetwork) -> Link:
-    path = vpc.key
-    number = context.number(f"{path}:public_port")
-    return Link(
-        key=f"link {path} to {public.name}",
-        source=f"{vpc.path}.router",
-        device=names.port_device(number),
-        inner=names.router_interface("pub", number),
-        kind="public",
-        mac=context.text(f"{path}:public_mac"),
-        bridge=context.provider_bridge(public.name),
-        mtu=public.mtu,
-        network=public.name,
-        address=context.text(f"{path}:public_ip"),
-        prefix_length=public.cidr.prefixlen if public.cidr else 32,
-        gateway=str(public.gateway) if public.gateway else None,
-    )
 
 
 def _management_link(context: Context, vpc: Vpc, offering: RouterOffering) -> Link:
@@ -133,28 +116,33 @@ def _subnets(context: Context, vpc: Vpc, links: list[Link]) -> list[Subnet]:
     ]
 
 
-def _source_nats(context: Context, vpc: Vpc, own: str) -> tuple[SourceNat, ...]:
+def _source_nats(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[SourceNat, ...]:
     return tuple(
         SourceNat(
             key=f"source NAT {network_path(vpc, network)}",
             source=network.path,
             cidr=str(network.cidr),
             address=(
-                context.text(f"{vpc.key}/{network.snat.virtual_ip}:virtual_ip") if network.snat.virtual_ip else own
+                context.text(f"{vpc.key}/{network.snat.virtual_ip}:virtual_ip")
+                if network.snat.virtual_ip
+                else link.address
             ),
+            interface=link.inner,
         )
         for network in _networks(vpc)
         if network.snat.enabled
+        for link in (exits.link_of(context, vpc, network, public),)
     )
 
 
-def _virtual_ips(context: Context, vpc: Vpc) -> tuple[VirtualIp, ...]:
+def _virtual_ips(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[VirtualIp, ...]:
     return tuple(
         VirtualIp(
             key=f"virtual IP {vpc.key}/{wanted.name}",
             source=wanted.path,
             name=wanted.name,
             address=context.text(f"{vpc.key}/{wanted.name}:virtual_ip"),
+            interface=public[wanted.network].inner,
         )
         for wanted in sorted(vpc.virtual_ips, key=lambda one: one.name)
     )

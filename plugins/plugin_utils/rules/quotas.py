@@ -39,7 +39,7 @@ def quotas(intent: Intent) -> Iterator[Fault]:
 def _used(vpcs: list[Vpc]) -> dict[str, list[str]]:
     """The paths of what counts against each quota, in inventory order."""
     elastic = [item.path for vpc in vpcs for item in vpc.elastic_ips]
-    routers = [vpc.router.path for vpc in vpcs]
+    routers = [path for vpc in vpcs for path in (vpc.router.path, *(one.path for one in vpc.router.public_networks))]
     return {
         "vpcs": [vpc.path for vpc in vpcs],
         "networks": [item.path for vpc in vpcs for item in vpc.networks],

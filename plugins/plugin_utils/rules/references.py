@@ -96,7 +96,7 @@ def provider_references(intent: Intent) -> Iterator[tuple[Reference, str]]:
         if offering.management_network is not None:
             yield Reference(offering.at("management_network"), offering.management_network), "management"
     for vpc in intent.vpcs:
-        for item in vpc_addresses(vpc):
+        for item in (*vpc.router.public_networks, *vpc_addresses(vpc)):
             yield Reference(item.at("network"), item.network), "public"
 
 

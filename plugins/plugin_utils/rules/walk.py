@@ -107,6 +107,9 @@ def public_addresses(intent: Intent) -> Iterator[PublicAddress]:
         public = None if offering is None else intent.provider_network(offering.public_network)
         label = f"the router of {vpc.name}"
         yield PublicAddress(vpc, "router", label, vpc.router.at("public_ip"), vpc.router.public_ip, public)
+        for further in vpc.router.public_networks:
+            public = intent.provider_network(further.network)
+            yield PublicAddress(vpc, "router", label, further.at("ip"), further.ip, public)
         for item in vpc_addresses(vpc):
             network = intent.provider_network(item.network)
             yield PublicAddress(vpc, item.kind, f"{item.kind} {item.name}", item.at("ip"), item.ip, network)
@@ -122,6 +125,7 @@ def router_provider_networks(intent: Intent, vpc: Vpc) -> dict[str, tuple[Provid
         asked.append(Reference(vpc.router.at("offering"), offering.public_network))
         if offering.management_network is not None:
             asked.append(Reference(vpc.router.at("offering"), offering.management_network))
+    asked += [Reference(item.at("network"), item.network) for item in vpc.router.public_networks]
     asked += [Reference(item.at("network"), item.network) for item in vpc_addresses(vpc)]
     found: dict[str, tuple[ProviderNetwork, str]] = {}
     for path, name in asked:

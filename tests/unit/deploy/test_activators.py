@@ -253,3 +253,26 @@ def test_a_changed_device_is_made_anew(scope: Recorder) -> None:
 def test_a_device_that_somebody_deleted_comes_back(scope: Recorder) -> None:
     assert netdev(scope, Batch(scope, simulate=False), "wa") == ["create device wa"]
     assert [call for call, _ in scope.calls] == ["systemctl restart systemd-networkd.service"]
+
+
+LINK = """[Match]
+Name=pub9
+[Route]
+Gateway=198.51.100.1
+[RoutingPolicyRule]
+Priority=10020
+FirewallMark=258/511
+[RoutingPolicyRule]
+Priority=30020
+"""
+
+
+def test_the_rules_of_a_link_go_with_it(scope: Recorder) -> None:
+    path = f"{networkd.DIRECTORY}/10-pub9.network"
+    put(scope, path, LINK)
+    works = networkd.Network().remove(Step({"kind": "network", "device": "pub9"}, {path}), change(scope, path, None))
+    assert [work.text for work in works] == ["delete the routing rules of pub9"]
+    works[0].run()
+    assert scope.calls == [
+        ("ip -4 -force -batch -", "rule delete priority 10020\nrule delete priority 30020\n"),
+    ]

@@ -63,11 +63,11 @@ class Addresses(Activator):
     def plan(self, step: Step, batch: Batch) -> list[Work]:
         device, scope = step.activation["device"], batch.scope
         old, new = self._of_device(step, batch, new=False), self._of_device(step, batch, new=True)
-        if step.full or any(path in batch.unsure for path in step.files):
+        if _there(device, scope) and (step.full or any(path in batch.unsure for path in step.files)):
             return [Work(f"set the addresses of {device}{scope.suffix}", lambda: _set(device, new, scope))]
         gone = {address: line for address, line in old.items() if address not in new}
         come = {address: line for address, line in new.items() if old.get(address) != line}
-        if not gone and not come:
+        if not (gone or come) or not _there(device, scope):
             return []
         return [Work(_words(gone, come, device, scope), lambda: _execute(gone, come, device, scope))]
 
@@ -76,6 +76,11 @@ class Addresses(Activator):
         wanted = _lines((each.content or b"").decode() for each in found if each is not None)
         missing = sorted(set(wanted) - _local(scope)) if wanted else []
         return f"the address {missing[0]} is not on {step.activation['device']}{scope.suffix}" if missing else None
+
+
+def _there(device: str, scope: Scope) -> bool:
+    """False for a link that the router is to get only now: whoever hands it over gives it its addresses."""
+    return not scope.machine or device in scope.devices()
 
 
 def _words(gone: dict[str, str], come: dict[str, str], device: str, scope: Scope) -> str:

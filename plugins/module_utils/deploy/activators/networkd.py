@@ -174,10 +174,30 @@ class Network(Activator):
         device, bridge = step.activation["device"], _bridge(step, batch.scope)
         if bridge and master(device) == bridge:
             return [Work(f"release device {device} from {bridge}", lambda: _release(device, batch.scope))]
+        rules = _priorities(step, batch.scope) if batch.scope.running else []
+        if rules:
+            return [
+                Work(f"delete the routing rules of {device}{batch.scope.suffix}", lambda: _drop(rules, batch.scope))
+            ]
         return []
 
     def removed(self, step: Step, batch: Batch) -> list[Work]:
         return forget(batch)
+
+
+def _priorities(step: Step, scope: Scope) -> list[str]:
+    """The routing rules of the installed .network files. networkd keeps them when their link goes."""
+    texts = [
+        (found.content or b"").decode(errors="replace") for found in map(scope.tree.look, sorted(step.files)) if found
+    ]
+    blocks = [block for text in texts for block in text.split("[")[1:] if block.startswith("RoutingPolicyRule]")]
+    lines = [line.partition("=") for block in blocks for line in block.splitlines()]
+    return [value.strip() for name, _sign, value in lines if name.strip() == "Priority"]
+
+
+def _drop(priorities: list[str], scope: Scope) -> None:
+    # What an earlier, interrupted run deleted is no fault.
+    scope.attempt(["ip", "-4", "-force", "-batch", "-"], "".join(f"rule delete priority {one}\n" for one in priorities))
 
 
 def _release(device: str, scope: Scope) -> None:
