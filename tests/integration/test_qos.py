@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -23,7 +24,10 @@ MEASURED = "4s"
 #: What goes with the payload of a segment: Ethernet, IP and TCP headers with time stamps; limits count whole frames.
 HEADERS = 14 + 20 + 32
 #: TCP probes the tail of what it sent when answers are suddenly later than they were, and counts that as a retransmit.
-PROBES = 3
+#: One in a thousand segments; what polices instead of shaping costs fifty times as many.
+PROBES = 1 / 1000
+#: Whoever uses the computer for something else slows senders and receivers for a moment.
+TRIES = 3
 #: More than any limit here: what nobody limits.
 FULL_SPEED = 120 * MEGABIT
 
@@ -71,14 +75,24 @@ def on_the_wire(told: dict[str, Any]) -> float:
 
 
 def measure(cloud: Cloud, ways: list[Way]) -> None:
-    """Load all ways at once, first towards the receivers and then back."""
+    """Load all ways at once, first towards the receivers and then back; the best of some tries counts."""
     for direction in ("up", "down"):
-        found = each(ways, lambda way: transfer(cloud, way.where, way.address, direction, MEASURED)[0], len(ways))  # noqa: B023
-        for way, told in found.items():
-            rate, limited = on_the_wire(told), MEGABIT * (way.up if direction == "up" else way.down)
-            print(f"\n{way.where} {way.address} {direction}: {rate / MEGABIT:.1f} Mbit/s {told}")
-            assert 0.95 * limited <= rate <= 1.05 * limited, (way, told)
-            assert told["retransmits"] <= PROBES, (way, told)
+        tries = [list(_off_limits(cloud, ways, direction))]
+        while tries[-1] and len(tries) < TRIES:
+            tries.append(list(_off_limits(cloud, ways, direction)))
+        assert tries[-1] == [], tries
+
+
+def _off_limits(cloud: Cloud, ways: list[Way], direction: str) -> Iterator[str]:
+    """What is more than 5 % beside its limit, or took more than a few retransmits."""
+    found = each(ways, lambda way: transfer(cloud, way.where, way.address, direction, MEASURED)[0], len(ways))
+    for way, told in found.items():
+        rate, limited = on_the_wire(told), MEGABIT * (way.up if direction == "up" else way.down)
+        words = f"{way.where} {way.address} {direction}: {rate / MEGABIT:.1f} of {limited / MEGABIT} Mbit/s {told}"
+        print(f"\n{words}")
+        lost = told["retransmits"] > PROBES * told["bytes"] / told["segment"]
+        if lost or not 0.95 * limited <= rate <= 1.05 * limited:
+            yield words
 
 
 def dropped(cloud: Cloud) -> int:

@@ -109,4 +109,8 @@ def shift_owners(directory: str, base: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except subprocess.CalledProcessError as error:
+        # The program has said itself what is wrong.
+        sys.exit(f"The router image was not built: `{' '.join(error.cmd)}` ended with status {error.returncode}.")
