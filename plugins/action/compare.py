@@ -29,22 +29,15 @@ class ActionModule(HostAction):
         "state_dir": {"type": "path", "required": True},
     }
 
-    def act_on(
-        self,
-        host: str,
-        slice_: dict[str, Any],
-        result: dict[str, Any],
-        arguments: dict[str, Any],
-        variables: dict[str, Any],
-    ) -> dict[str, Any]:
-        survey = json.loads(json.dumps(arguments["survey"], default=str))
-        findings = preflight.check(host, slice_, survey)
+    def act_on(self, slice_: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        survey = json.loads(json.dumps(self.arguments["survey"], default=str))
+        findings = preflight.check(self.host, slice_, survey)
         for finding in findings:
             if finding.severity == "warning":
                 display.warning(str(finding))
         errors = [str(one) for one in findings if one.severity == "error"]
         count = pending(render(slice_), survey["manifest"])
-        too_much = guard(count, survey["manifest"], arguments["max_removal_percent"])
+        too_much = guard(count, survey["manifest"], self.arguments["max_removal_percent"])
         if errors or too_much:
             raise AnsibleActionFail("\n".join([*errors, *([too_much] if too_much else [])]))
         return {**result, "changed": False, "pending": count}

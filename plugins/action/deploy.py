@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any, ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import HostAction
@@ -36,34 +35,27 @@ class ActionModule(HostAction):
         "install_packages": {"type": "bool", "default": True},
     }
 
-    def act_on(
-        self,
-        host: str,
-        slice_: dict[str, Any],
-        result: dict[str, Any],
-        arguments: dict[str, Any],
-        variables: dict[str, Any],
-    ) -> dict[str, Any]:
-        secrets = self._secrets(slice_, variables)
-        for phase in [arguments["phase"]] if arguments["phase"] else _phases(arguments["roles"]):
+    def act_on(self, slice_: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        secrets = self._secrets(slice_)
+        for phase in [self.arguments["phase"]] if self.arguments["phase"] else _phases(self.arguments["roles"]):
             returned = self._execute_module(
                 module_name="weft.vpc.deploy",
-                module_args={**_payload(slice_, phase, arguments), "secrets": secrets},
-                task_vars=variables,
+                module_args={**_payload(slice_, phase, self.arguments), "secrets": secrets},
+                task_vars=self.variables,
             )
             result = _merged(result, returned)
             if result.get("failed"):
                 break
         return result
 
-    def _secrets(self, slice_: dict[str, Any], variables: dict[str, Any]) -> dict[str, str]:
+    def _secrets(self, slice_: dict[str, Any]) -> dict[str, str]:
         """Return the contents that the slice has the digests of, read from the inventory anew: no file has them."""
         wanted = {one["digest"]: one for router in slice_["routers"] for one in router["certificates"]}
         if not wanted:
             return {}
-        templated = self._templar.template({VARIABLE: variables.get(VARIABLE)})
+        templated = self._templar.template({VARIABLE: self.variables.get(VARIABLE)})
         plain = json.loads(json.dumps(templated, default=str))
-        found = bundles(plain, partial(self.read_text, variables))
+        found = bundles(plain, self.read_text)
         for digest, one in wanted.items():
             if digest not in found:
                 message = (

@@ -23,11 +23,11 @@ class ActionModule(WeftAction):
         "value": {"type": "str"},
     }
 
-    def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        state, value = Path(arguments["state_dir"]), arguments["value"]
+    def act(self, result: dict[str, Any]) -> dict[str, Any]:
+        state, value = Path(self.arguments["state_dir"]), self.arguments["value"]
         ledger = LedgerFile(state / "weft-ledger.json").read()
-        if arguments["plan_file"]:
-            slices = store.load(Path(arguments["plan_file"])).hosts
+        if self.arguments["plan_file"]:
+            slices = store.load(Path(self.arguments["plan_file"])).hosts
         else:
             slices = store.load_applied(state / ".weft" / "applied")
         return {

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import tempfile
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,16 +37,15 @@ class ActionModule(WeftAction):
         "release": {"type": "bool", "default": True},
     }
 
-    def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        self._variables = variables
-        if arguments["use_saved"]:
-            return {**result, **self._saved(Path(arguments["plan_file"]))}
-        return {**result, **self._plan(arguments)}
+    def act(self, result: dict[str, Any]) -> dict[str, Any]:
+        if self.arguments["use_saved"]:
+            return {**result, **self._saved(Path(self.arguments["plan_file"]))}
+        return {**result, **self._plan()}
 
-    def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        state = Path(arguments["state_dir"])
+    def _plan(self) -> dict[str, Any]:
+        state = Path(self.arguments["state_dir"])
         intent, certificates = self._intent()
-        if arguments["destroy"]:
+        if self.arguments["destroy"]:
             intent = emptied(intent)
         fabric = intent.get("weft_fabric")
         name = fabric.get("name") if isinstance(fabric, dict) else None
@@ -58,15 +56,15 @@ class ActionModule(WeftAction):
             ledger,
             datetime.now(UTC),
             dry_run=self._task.check_mode,
-            release=arguments["release"],
+            release=self.arguments["release"],
             certificates=certificates,
         )
         for warning in in_order(outcome.warnings):
             display.warning(str(warning))
         found = diff.changes(store.load_applied(state / ".weft" / "applied"), outcome.plan.hosts)
-        if arguments["show"]:
+        if self.arguments["show"]:
             self._show(found)
-        path = self._path(arguments)
+        path = self._path()
         store.save(outcome.plan, path)
         return {
             "changed": bool(outcome.changes) and not self._task.check_mode,
@@ -76,10 +74,10 @@ class ActionModule(WeftAction):
             "ledger": describe_changes(outcome.changes),
         }
 
-    def _path(self, arguments: dict[str, Any]) -> Path:
+    def _path(self) -> Path:
         """A run without a name for its plan keeps it in Ansible's own temporary directory, which goes with the run."""
-        if arguments["plan_file"] and not self._task.check_mode:
-            return Path(arguments["plan_file"])
+        if self.arguments["plan_file"] and not self._task.check_mode:
+            return Path(self.arguments["plan_file"])
         return Path(tempfile.mkdtemp(prefix="weft-", dir=constants.DEFAULT_LOCAL_TMP)) / "weft.plan"
 
     def _saved(self, path: Path) -> dict[str, Any]:
@@ -92,17 +90,17 @@ class ActionModule(WeftAction):
 
     def _intent(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the weft_* variables as plain Python, templated once, without secrets; and certificates' digests."""
-        names = [name for name in self._variables if name.startswith("weft_")]
-        templated = self._templar.template({name: self._variables[name] for name in names})
+        names = [name for name in self.variables if name.startswith("weft_")]
+        templated = self._templar.template({name: self.variables[name] for name in names})
         plain: dict[str, Any] = json.loads(json.dumps(templated, default=str))
-        return seal(plain, partial(self.read_text, self._variables))
+        return seal(plain, self.read_text)
 
     def _inventory(self) -> Inventory:
-        groups = {str(name): [str(host) for host in hosts] for name, hosts in self._variables["groups"].items()}
+        groups = {str(name): [str(host) for host in hosts] for name, hosts in self.variables["groups"].items()}
         return Inventory({host: self._host(host) for host in groups["all"]}, groups)
 
     def _host(self, name: str) -> Host:
-        raw = self._variables["hostvars"].raw_get(name)
+        raw = self.variables["hostvars"].raw_get(name)
         survey = raw.get("_weft_survey") or {}
         links = survey.get("addresses")
         return Host(

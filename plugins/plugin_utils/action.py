@@ -23,19 +23,22 @@ class WeftAction(ActionBase):
     _supports_check_mode = True
     #: The argument spec, in Ansible's words.
     SPEC: ClassVar[dict[str, dict[str, Any]]]
+    arguments: dict[str, Any]
+    variables: dict[str, Any]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _validation, arguments = self.validate_argument_spec(self.SPEC)
+        _validation, self.arguments = self.validate_argument_spec(self.SPEC)
+        self.variables = task_vars or {}
         try:
             require()
-            return self.act(result, arguments, task_vars or {})
+            return self.act(result)
         except (DependencyError, IntentError, LedgerError, store.PlanError) as error:
             raise AnsibleActionFail(str(error)) from None
 
-    def read_text(self, variables: dict[str, Any], path: str) -> str:
+    def read_text(self, path: str) -> str:
         """Return the text of a file of the controller, decrypted if Vault encrypted it."""
-        place = Path(str(variables.get("inventory_dir") or "."), path)
+        place = Path(str(self.variables.get("inventory_dir") or "."), path)
         if not place.is_file():
             message = "there is no such file"
             raise ValueError(message)
@@ -46,31 +49,24 @@ class WeftAction(ActionBase):
             raise ValueError(message) from error
 
     @abstractmethod
-    def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        """Do the work: ``result`` as Ansible began it, completed."""
+    def act(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Do the work: ``result`` as Ansible began it, completed. ``arguments`` and ``variables`` are the task's."""
 
 
 class HostAction(WeftAction):
     """An action on one host's slice of a plan. A host that the plan does not know has nothing to do."""
 
-    def act(self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        host = str(variables["inventory_hostname"])
-        slice_ = store.load_slice(Path(arguments["plan_file"]), host)
+    def act(self, result: dict[str, Any]) -> dict[str, Any]:
+        self.host = str(self.variables["inventory_hostname"])
+        slice_ = store.load_slice(Path(self.arguments["plan_file"]), self.host)
         if slice_ is None:
             return {**result, "changed": False, "pending": {}}
-        result = self.act_on(host, slice_, result, arguments, variables)
-        finished = not result.get("failed") and not any(result["pending"].values()) and not arguments.get("roles")
+        result = self.act_on(slice_, result)
+        finished = not result.get("failed") and not any(result["pending"].values()) and not self.arguments.get("roles")
         if finished and not self._task.check_mode:
-            store.record_applied(Path(arguments["state_dir"]) / ".weft" / "applied", host, slice_)
+            store.record_applied(Path(self.arguments["state_dir"]) / ".weft" / "applied", self.host, slice_)
         return result
 
     @abstractmethod
-    def act_on(
-        self,
-        host: str,
-        slice_: dict[str, Any],
-        result: dict[str, Any],
-        arguments: dict[str, Any],
-        variables: dict[str, Any],
-    ) -> dict[str, Any]:
+    def act_on(self, slice_: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
         """Do the work; of the result, ``pending`` counts by phase what is still to be done on the host."""
