@@ -11,13 +11,12 @@ STEP = @tools/step $@
 # LAB_KERNEL=debian: in the virtual machine with Debian's stock kernel.
 IN_LAB = $(if $(filter debian,$(LAB_KERNEL)),bin/lab guest exec --)
 CHECKS := sanity lint types ansible-lint docs-lint import changelog
-SLOW := kills debian-kernel molecule
 KILLS := tests/integration/test_kills.py
 SCENARIOS = $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo check $(CHECKS) format test unit packets $(SLOW) bench oldest clean lock release
+.PHONY: help setup demo check $(CHECKS) format test unit packets kills debian-kernel molecule bench oldest clean lock release
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -33,12 +32,9 @@ check: setup ## all static checks, two at a time; goes on after a failure
 	@echo "── check: $(CHECKS), two at a time; each is shown when it ends"
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 
-# What measures has the computer for itself; what only has to come right goes two at a time. All of it runs, whatever fails.
-test: setup ## all tests: unit, packets, kills, molecule, and the walkthrough on Debian's kernel
+test: setup ## all tests on this computer's kernel: unit, packets, kills, molecule; goes on after a failure
 	@status=0; \
-	for part in unit packets; do $(MAKE) --no-print-directory $$part || status=1; done; \
-	echo "── $(SLOW), two at a time; each is shown when it ends"; \
-	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(SLOW) || status=1; \
+	for part in unit packets kills molecule; do $(MAKE) --no-print-directory $$part || status=1; done; \
 	exit $$status
 
 lint: setup ## ruff: lint and format
