@@ -38,3 +38,17 @@ def egress_of_segments(intent: Intent) -> Iterator[Fault]:
             if isinstance(network, ProviderNetwork) and nic.qos is not None and nic.qos.egress is not None:
                 reason = f"limits what leaves by the NIC of provider network {network.name}, which others use too"
                 yield Fault(nic.qos.at("egress"), nic.qos.egress, reason, "Limit ingress only, or use a VPC's network.")
+
+
+@rule("WEFT-N7-internal")
+def limits_on_public_links(intent: Intent) -> Iterator[Fault]:
+    """Only a listener on a virtual IP has a limit: an internal load balancer's traffic passes no public link."""
+    for vpc in intent.vpcs:
+        for balancer in vpc.load_balancers:
+            for listener in balancer.listeners if balancer.virtual_ip is None else ():
+                if listener.qos is not None:
+                    reason = (
+                        f"limits a port of internal load balancer {balancer.name}, and only public ones have limits"
+                    )
+                    remedy = "Remove it, and limit the NICs of the backends instead."
+                    yield Fault(listener.at("qos"), None, reason, remedy)
