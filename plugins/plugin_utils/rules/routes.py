@@ -33,6 +33,14 @@ def _connected(intent: Intent, vpc: Vpc) -> list[_Connected]:
     return [item for item in own if refusal(item.cidr) is None]  # what is refused overlaps nearly everything
 
 
+def _routes_with_connected(intent: Intent) -> Iterator[tuple[Vpc, Route, list[_Connected]]]:
+    """Yield every route with its VPC and the networks that the VPC's router is in."""
+    for vpc in intent.vpcs:
+        connected = _connected(intent, vpc) if vpc.routes else []
+        for route in vpc.routes:
+            yield vpc, route, connected
+
+
 @rule("WEFT-R5-type")
 def next_hop_or_none(intent: Intent) -> Iterator[Fault]:
     """A static route has a next hop, a blackhole has none."""
@@ -99,20 +107,13 @@ def known_sources(intent: Intent) -> Iterator[Fault]:
 @rule("WEFT-R5-connected")
 def connected_destinations(intent: Intent) -> Iterator[Fault]:
     """A route's destination does not overlap a network that the router is in."""
-    for vpc in intent.vpcs:
-        connected = _connected(intent, vpc) if vpc.routes else []
-        for route in vpc.routes:
-            overlapping = (item for item in connected if item.cidr.overlaps(route.destination))
-            other = next(overlapping, None)
-            if other is not None and refusal(route.destination) is None:
-                where = holder(f"{other.cidr} of {other.name}", other.path)
-                reason = f"overlaps {where}, and the router of {vpc.name} is in it"
-                yield Fault(
-                    route.at("destination"),
-                    str(route.destination),
-                    reason,
-                    "Name a prefix outside the router's networks.",
-                )
+    for vpc, route, connected in _routes_with_connected(intent):
+        other = next((item for item in connected if item.cidr.overlaps(route.destination)), None)
+        if other is not None and refusal(route.destination) is None:
+            where = holder(f"{other.cidr} of {other.name}", other.path)
+            reason = f"overlaps {where}, and the router of {vpc.name} is in it"
+            remedy = "Name a prefix outside the router's networks."
+            yield Fault(route.at("destination"), str(route.destination), reason, remedy)
 
 
 @rule("WEFT-R5-twice")
@@ -131,15 +132,13 @@ def same_destination(intent: Intent) -> Iterator[Fault]:
 @rule("WEFT-R5-unreachable")
 def reachable_next_hops(intent: Intent) -> Iterator[Fault]:
     """A next hop is an address of a host in a network that the router is in."""
-    for vpc in intent.vpcs:
-        connected = _connected(intent, vpc) if vpc.routes else []
-        for route in vpc.routes:
-            hop = route.next_hop_ip
-            if hop is not None and not any(_holds(item.cidr, hop) for item in connected):
-                names = ", ".join(f"{item.name} {item.cidr}" for item in connected[:5])
-                more = f" and {len(connected) - 5} more" if len(connected) > 5 else ""
-                reason = f"is not in any network of the router of {vpc.name}, which are {names}{more}"
-                yield Fault(route.at("next_hop"), str(hop), reason, "Name an address or an instance in one of them.")
+    for vpc, route, connected in _routes_with_connected(intent):
+        hop = route.next_hop_ip
+        if hop is not None and not any(_holds(item.cidr, hop) for item in connected):
+            names = ", ".join(f"{item.name} {item.cidr}" for item in connected[:5])
+            more = f" and {len(connected) - 5} more" if len(connected) > 5 else ""
+            reason = f"is not in any network of the router of {vpc.name}, which are {names}{more}"
+            yield Fault(route.at("next_hop"), str(hop), reason, "Name an address or an instance in one of them.")
 
 
 def _holds(cidr: IPv4Network, address: IPv4Address) -> bool:
