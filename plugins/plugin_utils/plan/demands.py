@@ -15,14 +15,12 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     ElasticIp,
     Instance,
     Intent,
-    Listener,
     Network,
     NicRef,
-    PortForward,
     VirtualIp,
     Vpc,
 )
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import routes
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import qos, routes
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Dedicated, spans
 
@@ -93,16 +91,8 @@ def _public_addresses(vpc: Vpc, providers: Mapping[str, Candidates]) -> Iterator
 
 def _public_classes(vpc: Vpc) -> Iterator[Request]:
     """Numbers of the traffic classes of whatever has a limit on the public link."""
-    limited: list[tuple[str, str, VirtualIp | ElasticIp | PortForward | Listener]] = [
-        *(("elastic_ip", one.name, one) for one in vpc.elastic_ips),
-        *(("virtual_ip", one.name, one) for one in vpc.virtual_ips),
-        *(("port_forward", one.name, one) for one in vpc.port_forwards),
-        *(("listener", f"{one.name}/{each.name}", each) for one in vpc.load_balancers for each in one.listeners),
-    ]
-    for kind, name, one in limited:
-        if one.qos is not None:
-            key, subject = f"{vpc.key}/{name}:{kind}_class", f"{one.kind} {name}"
-            yield Request(key, f"class:{vpc.key}", None, _PAIRS, one.qos.path, subject)
+    for one in qos.limited(vpc):
+        yield Request(one.key, f"class:{vpc.key}", None, _PAIRS, one.qos.path, one.subject)
 
 
 def _network(intent: Intent, vpc: Vpc, network: Network, dedicated: Dedicated) -> Iterator[Request]:

@@ -11,9 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, NicRef, Qos, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
+    ElasticIp,
+    Listener,
+    Network,
+    NicRef,
+    PortForward,
+    Qos,
+    VirtualIp,
+    Vpc,
+)
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import (
     BandwidthLimit,
@@ -30,115 +41,91 @@ LEAST = 8000
 BURST_SECONDS = 0.01
 LEAST_BURST = 16384
 
-
-@dataclass(frozen=True)
-class _Address:
-    """A limited public address; ``number`` is its pair of classes: an outer one, and one for what no port's limit is
-    for."""
-
-    key: str
-    source: str
-    address: str
-    number: int
-    qos: Qos
+_name = attrgetter("name")
 
 
 @dataclass(frozen=True)
-class _Ports:
-    """Limited ports of a public address."""
+class Limited:
+    """A public address whose bandwidth is limited, or ports of one. ``key`` is its traffic class's in the ledger, where
+    ``address_key`` has the address."""
 
     key: str
-    source: str
-    address: str
-    number: int
+    subject: str
+    network: str
+    address_key: str
     qos: Qos
-    protocol: str
-    first: int
-    last: int
+    protocol: str | None = None
+    first: int = 0
+    last: int = 0
+
+
+def limited(vpc: Vpc) -> Iterator[Limited]:
+    """Yield what has a limit on a public link: addresses, then ports, by kind and name."""
+    addresses: list[ElasticIp | VirtualIp] = [*sorted(vpc.elastic_ips, key=_name), *sorted(vpc.virtual_ips, key=_name)]
+    for one in addresses:
+        if one.qos is not None:
+            key, kind = f"{vpc.key}/{one.name}", _kind(one)
+            yield Limited(f"{key}:{kind}_class", f"{one.kind} {key}", one.network, f"{key}:{kind}", one.qos)
+    networks = {one.name: one.network for one in vpc.virtual_ips}
+    for name, virtual_ip, wanted, ports in _services(vpc):
+        if wanted.qos is not None:
+            key, address = f"{vpc.key}/{name}", f"{vpc.key}/{virtual_ip}:virtual_ip"
+            subject, network = f"{wanted.kind} {key}", networks[virtual_ip]
+            yield Limited(f"{key}:{_kind(wanted)}_class", subject, network, address, wanted.qos, *ports)
+
+
+def _services(vpc: Vpc) -> Iterator[tuple[str, str, PortForward | Listener, tuple[str, int, int]]]:
+    """Yield what has ports of a virtual IP: its name, the address, itself, and protocol and ports."""
+    for one in sorted(vpc.port_forwards, key=_name):
+        yield one.name, one.virtual_ip, one, (one.protocol, one.ports.first, one.ports.last)
+    for balancer in sorted(vpc.load_balancers, key=_name):
+        for listener in sorted(balancer.listeners, key=_name):
+            if balancer.virtual_ip is not None:
+                ports = (listener.transport, listener.port, listener.port)
+                yield f"{balancer.name}/{listener.name}", balancer.virtual_ip, listener, ports
+
+
+def _kind(wanted: Node) -> str:
+    """What the ledger calls it."""
+    return wanted.kind.lower().replace(" ", "_")
 
 
 def shaped_links(context: Context, vpc: Vpc, links: Iterable[Link]) -> tuple[ShapedLink, ...]:
     """Return a router's public links that have limits."""
-    return tuple(shaped for link in links if (shaped := _shaped_link(context, vpc, link)).limits)
+    wanted = list(limited(vpc))
+    on_link = ((link, [one for one in wanted if one.network == link.network]) for link in links)
+    return tuple(_shaped_link(context, link, found) for link, found in on_link if found)
 
 
-def _shaped_link(context: Context, vpc: Vpc, link: Link) -> ShapedLink:
-    addresses = list(_addresses(context, vpc, link.network))
-    ports = list(_ports(context, vpc, link.network))
+def _shaped_link(context: Context, link: Link, wanted: list[Limited]) -> ShapedLink:
     return ShapedLink(
         device=link.device,
         inner=link.inner,
-        ingress=tuple(_classes(addresses, ports, "ingress")),
-        egress=tuple(_classes(addresses, ports, "egress")),
-        limits=(
-            *(_limit(one, None, 0, 0) for one in addresses),
-            *(_limit(one, one.protocol, one.first, one.last) for one in ports),
-        ),
+        ingress=tuple(_classes(context, wanted, "ingress")),
+        egress=tuple(_classes(context, wanted, "egress")),
+        limits=tuple(_limit(context, one) for one in wanted),
     )
-
-
-def _addresses(context: Context, vpc: Vpc, network: str) -> Iterator[_Address]:
-    for elastic in sorted(vpc.elastic_ips, key=lambda one: one.name):
-        if elastic.qos is not None and elastic.network == network:
-            key = f"{vpc.key}/{elastic.name}"
-            address, number = context.text(f"{key}:elastic_ip"), context.number(f"{key}:elastic_ip_class")
-            yield _Address(f"bandwidth of elastic IP {key}", elastic.qos.path, address, number, elastic.qos)
-    for virtual in sorted(vpc.virtual_ips, key=lambda one: one.name):
-        if virtual.qos is not None and virtual.network == network:
-            key = f"{vpc.key}/{virtual.name}"
-            address, number = context.text(f"{key}:virtual_ip"), context.number(f"{key}:virtual_ip_class")
-            yield _Address(f"bandwidth of virtual IP {key}", virtual.qos.path, address, number, virtual.qos)
-
-
-def _ports(context: Context, vpc: Vpc, network: str) -> Iterator[_Ports]:
-    there = {one.name for one in vpc.virtual_ips if one.network == network}
-    for forward in sorted(vpc.port_forwards, key=lambda one: one.name):
-        if forward.qos is not None and forward.virtual_ip in there:
-            key = f"{vpc.key}/{forward.name}"
-            yield _Ports(
-                key=f"bandwidth of port forward {key}",
-                source=forward.qos.path,
-                address=context.text(f"{vpc.key}/{forward.virtual_ip}:virtual_ip"),
-                number=context.number(f"{key}:port_forward_class"),
-                qos=forward.qos,
-                protocol=forward.protocol,
-                first=forward.ports.first,
-                last=forward.ports.last,
-            )
-    for balancer in sorted(vpc.load_balancers, key=lambda one: one.name):
-        for listener in sorted(balancer.listeners, key=lambda one: one.name):
-            if listener.qos is not None and balancer.virtual_ip in there:
-                key = f"{vpc.key}/{balancer.name}/{listener.name}"
-                yield _Ports(
-                    key=f"bandwidth of listener {key}",
-                    source=listener.qos.path,
-                    address=context.text(f"{vpc.key}/{balancer.virtual_ip}:virtual_ip"),
-                    number=context.number(f"{key}:listener_class"),
-                    qos=listener.qos,
-                    protocol="tcp",
-                    first=listener.port,
-                    last=listener.port,
-                )
 
 
 def _rate(qos: Qos, direction: Direction) -> int | None:
     return qos.ingress if direction == "ingress" else qos.egress
 
 
-def _classes(addresses: list[_Address], ports: list[_Ports], direction: Direction) -> Iterator[TrafficClass]:
-    """Yield the classes of one direction, outer ones before those in them."""
+def _classes(context: Context, wanted: list[Limited], direction: Direction) -> Iterator[TrafficClass]:
+    """Yield the classes of one direction, outer ones before those in them.
+
+    An address has a pair: an outer one, and one in it for what no port's limit is for.
+    """
     outer: dict[str, tuple[str, int]] = {}
-    for one in addresses:
-        rate = _rate(one.qos, direction)
-        if rate is not None:
-            outer[one.address] = _minor(one.number, 0), rate
-            yield _class(_minor(one.number, 0), rate, leaf=False)
-            yield _class(_minor(one.number, 1), rate, parent=_minor(one.number, 0))
-    for each in ports:
-        rate = _rate(each.qos, direction)
-        if rate is not None:
-            parent, most = outer.get(each.address, ("", rate))
-            yield _class(_minor(each.number, 1), min(rate, most), parent=parent)
+    for one in wanted:
+        rate, number = _rate(one.qos, direction), context.number(one.key)
+        if rate is None:
+            continue
+        if one.protocol is None:
+            outer[one.address_key] = _minor(number, 0), rate
+            yield _class(_minor(number, 0), rate, leaf=False)
+        parent, most = outer.get(one.address_key, ("", rate))
+        yield _class(_minor(number, 1), min(rate, most), parent=parent)
 
 
 def _class(minor: str, rate: int, parent: str = "", leaf: bool = True) -> TrafficClass:
@@ -150,15 +137,15 @@ def _minor(number: int, which: int) -> str:
     return f"{2 * number + which:x}"
 
 
-def _limit(one: _Address | _Ports, protocol: str | None, first: int, last: int) -> BandwidthLimit:
-    minor = f"1:{_minor(one.number, 1)}"
+def _limit(context: Context, one: Limited) -> BandwidthLimit:
+    minor = f"1:{_minor(context.number(one.key), 1)}"
     return BandwidthLimit(
-        key=one.key,
-        source=one.source,
-        address=one.address,
-        protocol=protocol,
-        first=first,
-        last=last,
+        key=f"bandwidth of {one.subject}",
+        source=one.qos.path,
+        address=context.text(one.address_key),
+        protocol=one.protocol,
+        first=one.first,
+        last=one.last,
         ingress=minor if one.qos.ingress is not None else None,
         egress=minor if one.qos.egress is not None else None,
     )
