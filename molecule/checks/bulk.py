@@ -14,6 +14,17 @@ PROBE = (GUEST / "probe.py").read_text()
 BULK_PORT = 9000
 
 
+def publish_bulk(
+    vpc: dict[str, Any], forward: dict[str, Any] | None = None, listener: dict[str, Any] | None = None
+) -> None:
+    """Let BULK_PORT of the walkthrough's vip-pf and vip-lb lead to receivers; further keys may be given for each."""
+    target = {"virtual_ip": "vip-pf", "protocol": "tcp", "port": BULK_PORT, "target": "vpc-port-test-1"}
+    vpc["port_forwards"].append({"name": "bulk", **target, **(forward or {})})
+    backends = {"port": BULK_PORT, "backends": ["vpc-port-test-2"], "backend_port": BULK_PORT}
+    check = {"health_check": {"interval": 1, "rise": 1}}
+    vpc["load_balancers"][0]["listeners"].append({"name": "bulk", **backends, **check, **(listener or {})})
+
+
 class Receiver(Background):
     """A server for bulk transfers; `namespace` is one of a node's own, beside its instances."""
 

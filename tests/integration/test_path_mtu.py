@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from checks.bulk import BULK_PORT, Receiver, probe, transfer
+from checks.bulk import BULK_PORT, Receiver, probe, publish_bulk, transfer
 from checks.cloud import LINE_PORT, Cloud, tcp
 from checks.fabric import Fabric, Intent
 
@@ -60,25 +60,9 @@ def await_balancer(cloud: Cloud, address: str) -> None:
 
 def publish(intent: Intent) -> None:
     vpc = intent["weft_vpcs"][0]
-    for name, protocol, port, target in (("bulk", "tcp", BULK_PORT, "1"), ("line", "udp", LINE_PORT, "1")):
-        vpc["port_forwards"].append(
-            {
-                "name": name,
-                "virtual_ip": "vip-pf",
-                "protocol": protocol,
-                "port": port,
-                "target": "vpc-port-test-" + target,
-            }
-        )
-    vpc["load_balancers"][0]["listeners"].append(
-        {
-            "name": "bulk",
-            "port": BULK_PORT,
-            "backends": ["vpc-port-test-2"],
-            "backend_port": BULK_PORT,
-            "health_check": {"interval": 1, "rise": 1},
-        }
-    )
+    publish_bulk(vpc)
+    line = {"virtual_ip": "vip-pf", "protocol": "udp", "port": LINE_PORT, "target": "vpc-port-test-1"}
+    vpc["port_forwards"].append({"name": "line", **line})
 
 
 def test_nothing_stalls_where_a_path_is_narrower(fabric: Fabric) -> None:

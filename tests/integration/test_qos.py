@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import pytest
-from checks.bulk import BULK_PORT, Receiver, transfer
+from checks.bulk import BULK_PORT, Receiver, publish_bulk, transfer
 from checks.cloud import Cloud, tcp
 from checks.fabric import Fabric, Intent
 from checks.parallel import each
@@ -45,27 +45,8 @@ def limit(intent: Intent) -> None:
     vpc, instances = intent["weft_vpcs"][0], {one["name"]: one for one in intent["weft_instances"]}
     vpc["elastic_ips"][0]["qos"] = {"ingress": "40M", "egress": "20M"}
     vpc["virtual_ips"][0]["qos"] = {"ingress": "25M", "egress": "60M"}
-    vpc["port_forwards"].append(
-        {
-            "name": "bulk",
-            "virtual_ip": "vip-pf",
-            "protocol": "tcp",
-            "port": BULK_PORT,
-            "target": "vpc-port-test-1",
-            # The address allows less inbound: that holds.
-            "qos": {"ingress": "50M", "egress": "30M"},
-        }
-    )
-    vpc["load_balancers"][0]["listeners"].append(
-        {
-            "name": "bulk",
-            "port": BULK_PORT,
-            "backends": ["vpc-port-test-2"],
-            "backend_port": BULK_PORT,
-            "health_check": {"interval": 1, "rise": 1},
-            "qos": {"ingress": "35M", "egress": "25M"},
-        }
-    )
+    # The forward's address allows less inbound: that holds.
+    publish_bulk(vpc, {"qos": {"ingress": "50M", "egress": "30M"}}, {"qos": {"ingress": "35M", "egress": "25M"}})
     instances["vpc-ins3"]["nics"][0]["qos"] = {"ingress": 30_000_000, "egress": "20000K"}
 
 
