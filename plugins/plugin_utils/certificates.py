@@ -12,6 +12,8 @@ import hashlib
 import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
@@ -123,19 +125,25 @@ def _unsaid(item: Mapping[str, Any], path: str) -> Iterator[Finding]:
 
 
 def _unusable(content: str) -> str | None:
-    """Why a TLS server could not use it; None if it can. Nothing is written to a disk."""
-    handle = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    """Why a TLS server could not use it; None if it can."""
     try:
-        os.write(handle, content.encode())
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(f"/proc/self/fd/{handle}", password=_no_passphrase)
+        with _private_file(content) as path:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password=_no_passphrase)
     except ssl.SSLError as error:
         return f"cannot be used for TLS: {(error.reason or 'unknown reason').replace('_', ' ').lower()}"
     except (OSError, ValueError) as error:
         return f"cannot be used for TLS: {error}"
-    finally:
-        os.close(handle)
     return None
+
+
+@contextmanager
+def _private_file(content: str) -> Iterator[str]:
+    """The path of a file that nobody else can read, and that is on no disk where the system (Linux) allows it."""
+    memory = hasattr(os, "memfd_create")
+    with os.fdopen(os.memfd_create("certificate"), "w") if memory else NamedTemporaryFile("w") as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}" if memory else file.name
 
 
 def _no_passphrase() -> str:

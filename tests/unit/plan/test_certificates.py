@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,10 @@ def test_another_key_is_refused(pair: tuple[Path, Path], tmp_path: Path) -> None
     subprocess.run(make, check=True, capture_output=True)
     with pytest.raises(IntentError, match="key values mismatch"):
         seal(intent(certificate_file=str(pair[0]), key_file=str(other)), read)
+
+
+def test_controllers_without_files_in_memory(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    assert seal(intent(certificate_file=str(pair[0]), key_file=str(pair[1])), read)[1]
+    with pytest.raises(IntentError, match="cannot be used for TLS"):
+        seal(intent(certificate=SECRET, key=SECRET), read)
