@@ -104,7 +104,8 @@ def bootstrap(suite: str, wanted: list[str], tree: Path, extra: Sequence[str] = 
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in excludes] + ["--dpkgopt=force-unsafe-io"]
     options += ["--aptopt=Acquire::Languages none", "--aptopt=APT::Install-Recommends false"]
     run(
-        ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory", *options, *extra,
-         f"--include={','.join(wanted)}", suite, str(tree), "-"],
+        # In a mount namespace of its own a killed build leaves nothing mounted.
+        ["unshare", "--mount", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
+         *options, *extra, f"--include={','.join(wanted)}", suite, str(tree), "-"],
         stdin="\n".join(sources(suite)) + "\n",
     )  # fmt: skip
