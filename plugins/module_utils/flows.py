@@ -142,11 +142,12 @@ class Translation:
     """A router's ``translation.json``, ready to be asked.
 
     The keys of ``raw``: subnets, elastic_in, elastic_out, forwards ([public address, protocol, first port, last port,
-    target, first target port, allowed prefixes]; no prefixes: everybody), snat ([[prefix, address]]), router_addresses
-    ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers ([[address, protocol,
-    port]]), routes ([[prefix, next hop or null, distance, prefix of the senders that it is for or null]]), main_only
-    ([prefix]: destinations that routes for senders do not lead to), egress ({subnet: policy}, see Policy), management
-    ([[own address with prefix length, ports that it answers on]]). One that an older release wrote lacks some of them.
+    target, first target port, allowed prefixes]; no prefixes: everybody), snat ([[prefix, address; null: as it is]]),
+    router_addresses ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers
+    ([[address, protocol, port]]), routes ([[prefix, next hop or null, distance, prefix of the senders that it is for or
+    null]]), main_only ([prefix]: destinations that routes for senders do not lead to), egress ({subnet: policy}, see
+    Policy), management ([[own address with prefix length, ports that it answers on]]). One that an older release wrote
+    lacks some of them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -156,7 +157,7 @@ class Translation:
         return _prefixes({cidr: cidr for cidr in self.raw.get("subnets", ())})
 
     @cached_property
-    def _snat(self) -> _Prefixes[tuple[str, str]]:
+    def _snat(self) -> _Prefixes[tuple[str, Optional[str]]]:
         return _prefixes({cidr: (cidr, address) for cidr, address in self.raw.get("snat", ())})
 
     def _routes(self, senders: Optional[str]) -> dict[str, Way]:

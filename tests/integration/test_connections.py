@@ -32,10 +32,15 @@ def named(things: list[Intent], name: str) -> Intent:
     return found
 
 
+def leaves_as(intent: Intent, instance: str, virtual_ip: str) -> None:
+    named(intent["weft_instances"], instance)["nics"][0]["snat"] = {"virtual_ip": virtual_ip}
+
+
 def begin(intent: Intent) -> None:
     forwards = [{"virtual_ip": "vip-pf", "target_port": 8080, **one} for one in FORWARDS]
     forwards[0]["target_port"] = forwards[0]["port"]
     intent["weft_vpcs"][0]["port_forwards"] += forwards
+    leaves_as(intent, "vpc-port-test-2", "vip-lb")
 
 
 def add(intent: Intent) -> None:
@@ -61,6 +66,7 @@ def change(intent: Intent) -> None:
     named(vpc["elastic_ips"], "eip-b")["target"] = "vpc-ins3"
     named(vpc["port_forwards"], "vpc-port2")["target_port"] = 8080
     named(vpc["networks"], "vpc-1-2")["snat"] = {"virtual_ip": "vip-lb"}
+    leaves_as(intent, "vpc-port-test-1", "vip-lb")
     vpc["load_balancers"][0]["listeners"][0]["algorithm"] = "leastconn"
 
 
@@ -71,6 +77,7 @@ def remove(intent: Intent) -> None:
     for name in ("vpc-port1", "range"):
         drop(vpc["port_forwards"], name)
     drop(vpc["load_balancers"], "web-on-shared-vip")
+    del named(intent["weft_instances"], "vpc-port-test-2")["nics"][0]["snat"]
 
 
 @dataclass(frozen=True)
@@ -87,14 +94,14 @@ STEPS = (
         change,
         frozenset(
             {"for some", "for some, UDP", "for some, pushed", "second EIP in", "SNAT by VIP", "SNAT", "SNAT, UDP"}
-            | {"hairpin"}
+            | {"hairpin", "no SNAT of its own", "no SNAT of its own, UDP"}
         ),
     ),
     Step(
         remove,
         frozenset(
             {"EIP in", "EIP in, UDP", "EIP in, pushed", "EIP out", "EIP out, UDP", "forward", "forward, pushed"}
-            | {"forward, UDP", "balancer", "balancer, pushed"}
+            | {"forward, UDP", "balancer", "balancer, pushed", "SNAT of its own", "SNAT of its own, UDP"}
         ),
     ),
 )
@@ -132,6 +139,8 @@ def flows(cloud: Cloud) -> dict[str, dict[str, Question]]:
         },
         "vpc-ins2": {"SNAT": tcp(*outwards), "SNAT, UDP": udp(*outwards), "hairpin": tcp(vip, 2223)},
         "vpc-ins3": {"SNAT by VIP": tcp(*outwards)},
+        "vpc-port-test-1": {"no SNAT of its own": tcp(*outwards), "no SNAT of its own, UDP": udp(*outwards)},
+        "vpc-port-test-2": {"SNAT of its own": tcp(*outwards), "SNAT of its own, UDP": udp(*outwards)},
         "other-1": {"other VPC": tcp(*outwards)},
     }
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from checks.cloud import Cloud, saw, tcp, who
+from checks.cloud import SILENCE, Cloud, saw, tcp, who
 from checks.fabric import Fabric, Intent, drop
 from checks.streams import Background, Ping, Stream
 
@@ -131,6 +131,9 @@ def with_two_uplinks(intent: Intent) -> None:
     vpc["virtual_ips"].append({"name": "vip-2", "network": "leased"})
     forward = {"name": "leased-1", "virtual_ip": "vip-2", "protocol": "tcp", "port": 2231, "target": "vpc-port-test-1"}
     vpc["port_forwards"].append({**forward, "target_port": 23})
+    nics = {one["name"]: one["nics"][0] for one in intent["weft_instances"]}
+    nics["vpc-port-test-2"]["snat"] = {"virtual_ip": "vip-2"}
+    nics["vpc-port-test-3"]["snat"] = {"network": "leased"}
     listener = {"name": "line", "protocol": "tcp", "port": 8082, "backends": ["vpc-port-test-2"], "backend_port": 8080}
     vpc["load_balancers"].append({"name": "leased", "virtual_ip": "vip-2", "listeners": [listener]})
     vpc["elastic_ips"] += [
@@ -156,9 +159,13 @@ def came_by(cloud: Cloud) -> dict[str, set[str]]:
 def way_out(cloud: Cloud) -> None:
     """Who leaves by which network, and as whom; also for what the other network is directly connected to."""
     elastic = {name: cloud.public("vpc-1", name, "elastic_ip") for name in ("eip-a", "eip-z3")}
+    virtual = cloud.public("vpc-1", "vip-2", "virtual_ip")
     wanted = {
         ("vpc-port-test-1", WORLD): OWN,
         ("vpc-port-test-1", LEASED): OWN,
+        ("vpc-port-test-2", WORLD): virtual,
+        ("vpc-port-test-2", UPSTREAM): virtual,
+        ("vpc-port-test-3", WORLD): LEASED_OWN,
         ("vpc-ins2", WORLD): LEASED_OWN,
         ("vpc-ins2", UPSTREAM): LEASED_OWN,
         ("vpc-ins1", WORLD): elastic["eip-a"],
@@ -168,7 +175,7 @@ def way_out(cloud: Cloud) -> None:
     came_by(cloud)
     found = {(one, target): saw(cloud.ask(one, [tcp(target)])[0]) for one, target in wanted}
     assert found == wanted
-    assert came_by(cloud) == {"eth1": {OWN, elastic["eip-a"]}, "eth3": {LEASED_OWN, elastic["eip-z3"]}}
+    assert came_by(cloud) == {"eth1": {OWN, elastic["eip-a"]}, "eth3": {LEASED_OWN, virtual, elastic["eip-z3"]}}
 
 
 def way_back(cloud: Cloud) -> None:
@@ -226,3 +233,45 @@ def test_two_public_networks(fabric: Fabric) -> None:
     assert stays.told()["broken"] is None and stays.told()["gap"] < 1.0
     assert "fwmark" not in (left := cloud.in_router("vpc-1", "ip rule; ip route show table all; ls /sys/class/net"))
     assert "198.51.100." not in left and left.count("pub4\n") == 1
+
+
+def with_addresses_of_their_own(intent: Intent) -> None:
+    """NICs and a secondary IP that leave otherwise than their subnets, and one that has an elastic IP, too."""
+    nics = {one["name"]: one["nics"][0] for one in intent["weft_instances"]}
+    for name in ("vpc-port-test-1", "vpc-ins1", "vpc-ins2"):
+        nics[name]["snat"] = {"virtual_ip": "vip-lb"}
+    nics["vpc-ins3"]["snat"] = True
+    nics["vpc-port-test-3"]["snat"] = {"enabled": False}
+    nics["vpc-ins2"]["secondary_ips"] = [{"name": "as-its-nic"}, {"name": "other", "snat": {"virtual_ip": "vip-pf"}}]
+
+
+@pytest.mark.usefixtures("watch")
+def test_nics_leave_with_addresses_of_their_own(fabric: Fabric) -> None:
+    fabric.change(with_addresses_of_their_own)
+    cloud = fabric.apply()
+    assert fabric.run().changed == 0
+    vip, other, elastic = (
+        cloud.public("vpc-1", name, kind)
+        for name, kind in (("vip-lb", "virtual_ip"), ("vip-pf", "virtual_ip"), ("eip-a", "elastic_ip"))
+    )
+    wanted = {"vpc-port-test-1": vip, "vpc-port-test-2": OWN, "vpc-ins1": elastic, "vpc-ins2": vip, "vpc-ins3": OWN}
+    assert {one: saw(cloud.ask(one, [tcp(WORLD)])[0]) for one in wanted} == wanted
+    secondary = {name: cloud.recorded(f"admin/vpc-ins2/0/{name}:ip") for name in ("as-its-nic", "other")}
+    found = {name: ask_from(cloud, "vpc-ins2", own, f"{WORLD}:8080") for name, own in secondary.items()}
+    assert found == {"as-its-nic": [vip], "other": [other]}
+
+    # Who is not translated leaves as it is, and the outside has no way back to it; inside nothing is different.
+    untranslated = cloud.address("vpc-port-test-3")
+    came_by(cloud)
+    assert saw(cloud.ask("vpc-port-test-3", [tcp(WORLD, seconds=SILENCE)])[0]) == "nobody"
+    assert untranslated in came_by(cloud)["eth1"]
+    assert saw(cloud.ask("vpc-port-test-3", [tcp(cloud.address("vpc-ins2"))])[0]) == untranslated
+    assert saw(cloud.ask("vpc-port-test-1", [tcp(cloud.address("vpc-ins2"))])[0]) == cloud.address("vpc-port-test-1")
+
+    # The services of the virtual IP go on, and a NIC that chooses no more leaves as its subnet.
+    assert who(cloud.ask("wan", [tcp(vip)])[0]) != "nobody"
+    fabric.restore()
+    cloud = fabric.apply()
+    assert saw(cloud.ask("vpc-port-test-1", [tcp(WORLD)])[0]) == OWN
+    assert saw(cloud.ask("vpc-ins3", [tcp(WORLD)])[0]) == other
+    assert "nic_source_nat" not in cloud.in_router("vpc-1", "nft list table inet weft; ls /etc/weft/nftables.d")

@@ -44,6 +44,7 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
         )
     )
     listeners = draw(st.lists(places, max_size=2, unique=True))
+    translated = draw(st.lists(st.sampled_from(PREFIXES[:4]), unique=True))
     return {
         "subnets": ["192.168.20.0/24", "192.168.21.0/24"],
         "router_addresses": {"lan1": "192.168.20.1", "lan2": "192.168.21.1"},
@@ -54,7 +55,7 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
             [address, protocol, port, port + width, draw(guests), port + draw(st.integers(0, 1)), draw(allowed)]
             for ((address, protocol), port), width in widths.items()
         ],
-        "snat": [[cidr, draw(public)] for cidr in draw(st.lists(st.sampled_from(PREFIXES[:4]), unique=True))],
+        "snat": [[cidr, draw(st.none() | public)] for cidr in translated],
         "routes": [[destination, hop, distance, senders] for (destination, distance, senders), hop in routes.items()],
         "main_only": ["192.168.20.0/24", "192.168.21.0/24", "198.51.100.0/25"],
         "balancers": [[address, protocol, 81 + 20 * (protocol == "udp")] for address, protocol in listeners],

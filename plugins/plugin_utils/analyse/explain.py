@@ -88,6 +88,8 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
         yield Reason("listener", (listener["address"], listener["transport"], listener["port"])), listener
     for nat in router["source_nats"]:
         yield Reason("snat", (nat["cidr"],)), nat
+    for nat in router["nic_source_nats"]:
+        yield Reason("snat", (f"{nat['ip']}/32",)), nat
     for route in router["routes"]:
         place = (route["destination"], route["next_hop"] or "", route["distance"], route["senders"] or "")
         yield Reason("route", place), route
@@ -132,6 +134,12 @@ def _route(part: _Part, _flow: Flow) -> str:
     return f"Packets{senders} for {part['destination']} go to {part['next_hop']}."
 
 
+def _snat(part: _Part, flow: Flow) -> str:
+    if part["address"] is None:
+        return f"{flow.source} leaves as it is."
+    return f"{part.get('cidr', flow.source)} leaves with {part['address']}."
+
+
 def _egress(part: _Part, flow: Flow) -> str:
     why = "its policy denies what no egress rule permits" if part["policy"] == "deny" else "an egress rule blocks it"
     return f"{part['cidr']} may not send {_service(flow)} to {flow.destination}: {why}."
@@ -149,7 +157,7 @@ _WORDS: dict[str, Callable[[_Part, Flow], str]] = {
     "forward": _forward,
     "refused": _refused,
     "listener": _listener,
-    "snat": lambda part, _flow: f"{part['cidr']} leaves with {part['address']}.",
+    "snat": _snat,
     "gateway": lambda part, flow: (
         f"{flow.source} came by a public address, so it is shown as {part['gateway']}: the answer must pass the router."
     ),

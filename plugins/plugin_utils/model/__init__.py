@@ -10,7 +10,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFa
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic, SecondaryIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import Intent, NicRef, VpcNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import HealthCheck, Listener, LoadBalancer
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network, Snat
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.parse import INTENT_VARIABLES, SETTINGS, parse
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.port_forward import PortForward
@@ -28,6 +28,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import (
     RouterOffering,
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.shape_rules import SHAPE_RULES
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import PortRange
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.virtual_ip import VirtualIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc

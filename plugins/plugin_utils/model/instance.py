@@ -9,6 +9,7 @@ from typing import ClassVar
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import SnatChoice
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Flag, Mac, Name, Prefix, Reference
 
 
@@ -19,6 +20,7 @@ class SecondaryIp(Node):
 
     name: Name = Field(description="Name, unique on the NIC.")
     ip: Address | None = Field(default=None, description="The address; default: allocated.")
+    snat: SnatChoice | None = Field(default=None, description="As whom it leaves; default as its NIC.")
 
 
 class Nic(Node):
@@ -35,6 +37,9 @@ class Nic(Node):
     allowed_addresses: tuple[Prefix, ...] = Field(default=(), description="Further addresses that it may send from.")
     default: Flag | None = Field(
         default=None, description="Whether it gets the default route; default: the first NIC that does not say false."
+    )
+    snat: SnatChoice | None = Field(
+        default=None, description="As whom its addresses leave that have no elastic IP; default as its network."
     )
     qos: Qos | None = Field(default=None, description="Bandwidth of this NIC.")
 

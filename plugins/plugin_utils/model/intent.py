@@ -19,6 +19,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Ins
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import ProviderNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import RouterImage, RouterOffering
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vxlan_pool import PoolCluster, VxlanPool
 
@@ -70,6 +71,12 @@ class NicRef(NamedTuple):
     def ip(self) -> IPv4Address | None:
         """The address that is meant, if the intent gives it."""
         return self.nic.ip if self.secondary is None else self.secondary.ip
+
+    @property
+    def snat(self) -> Snat | None:
+        """What is chosen for the address that is meant, or else for its NIC."""
+        chosen = None if self.secondary is None else self.secondary.snat
+        return self.nic.snat if chosen is None else chosen
 
     @property
     def ip_path(self) -> str:
@@ -176,12 +183,14 @@ class Intent:
         first = () if offering is None else (offering.public_network,)
         return tuple(dict.fromkeys((*first, *(one.network for one in vpc.router.public_networks))))
 
-    def exit_network(self, vpc: Vpc, network: Network) -> str | None:
-        """The public network by which a VPC's network leaves."""
-        if network.snat.network is not None:
-            return network.snat.network
-        wanted = (one.network for one in vpc.virtual_ips if one.name == network.snat.virtual_ip)
-        return next(wanted, next(iter(self.public_networks(vpc)), None))
+    def exit_network(self, vpc: Vpc, *choices: Snat) -> str | None:
+        """The public network by which something of a VPC leaves: the first of its choices that says so counts."""
+        for snat in choices:
+            virtual = (one.network for one in vpc.virtual_ips if one.name == snat.virtual_ip)
+            chosen = snat.network or next(virtual, None)
+            if chosen is not None:
+                return chosen
+        return next(iter(self.public_networks(vpc)), None)
 
     def attachment(self, tenant: str, ref: str) -> Network | ProviderNetwork | None:
         """What a NIC's `network` means: the tenant's network, or else the provider network of that name."""

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, default_gateway, subnet_spans
-from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import BeforeValidator, Field, WithJsonSchema
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.egress import EgressRule
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import IpRange, address_pairs
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat, SnatChoice
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Address,
     Cidr,
@@ -23,46 +24,6 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Reference,
     Vni,
 )
-
-
-class Snat(Node):
-    """Whether what leaves the network for the public side is translated, and to which virtual IP."""
-
-    kind: ClassVar[str] = "SNAT choice"
-
-    enabled: Flag = Field(default=True, description="Whether to translate.")
-    virtual_ip: Reference | None = Field(
-        default=None, description="Virtual IP to appear as; default the router's own address."
-    )
-    network: Reference | None = Field(
-        default=None, description="Public network to leave by; default the virtual IP's, or else the offering's."
-    )
-
-
-def _snat(value: object) -> object:
-    return {"enabled": value} if isinstance(value, bool) else value
-
-
-SnatChoice = Annotated[
-    Snat,
-    BeforeValidator(_snat),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "boolean"},
-                {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "enabled": {"type": "boolean"},
-                        "virtual_ip": {"type": "string"},
-                        "network": {"type": "string"},
-                    },
-                },
-            ]
-        }
-    ),
-]
 
 
 class Network(Node):

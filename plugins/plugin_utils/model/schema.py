@@ -18,7 +18,7 @@ VARIABLES: dict[str, type[Node]] = {"weft_fabric": Fabric, **LISTS}
 
 
 def tidy(schema: Any) -> Any:
-    """A schema without titles and null defaults, and with `anyOf` of something and null as that thing."""
+    """A schema without titles and null defaults, and without null among what can be given instead."""
     if isinstance(schema, list):
         return [tidy(item) for item in schema]
     if not isinstance(schema, dict):
@@ -32,9 +32,9 @@ def tidy(schema: Any) -> Any:
         result["default"] = {key: value for key, value in result["default"].items() if value is not None}
     options = result.get("anyOf", [])
     without_null = [option for option in options if option != {"type": "null"}]
-    if len(without_null) == 1 and len(options) == 2:
+    if len(without_null) < len(options):
         del result["anyOf"]
-        result = without_null[0] | result
+        result = (without_null[0] if len(without_null) == 1 else {"anyOf": without_null}) | result
     return result
 
 

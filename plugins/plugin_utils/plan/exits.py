@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Snat, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Exit, Link
@@ -25,12 +25,12 @@ def exits(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[Exit, ..
     if len(public) < 2:
         return ()
     subnets = sorted(vpc.networks, key=lambda one: one.name)
-    return tuple(Exit(str(one.cidr), link_of(context, vpc, one, public).exit) for one in subnets)
+    return tuple(Exit(str(one.cidr), link_of(context, vpc, public, one.snat).exit) for one in subnets)
 
 
-def link_of(context: Context, vpc: Vpc, network: Network, public: dict[str, Link]) -> Link:
-    """Return the link by which a subnet leaves."""
-    return public[must(context.intent.exit_network(vpc, network), network.name)]
+def link_of(context: Context, vpc: Vpc, public: dict[str, Link], *choices: Snat) -> Link:
+    """Return the link by which something leaves that chooses so."""
+    return public[must(context.intent.exit_network(vpc, *choices), vpc.name)]
 
 
 def _link(context: Context, vpc: Vpc, name: str, prefix: str, source: str, number: int) -> Link:

@@ -201,6 +201,18 @@ class SourceNat:
 
 
 @dataclass(frozen=True)
+class NicSourceNat:
+    """What a NIC sends from this address leaves with that public one, or as it is (None), by this link."""
+
+    key: str
+    source: str
+    ip: str
+    address: str | None
+    interface: str
+    exit: int
+
+
+@dataclass(frozen=True)
 class Exit:
     """The public link that a subnet leaves by, translated or not."""
 
@@ -416,6 +428,7 @@ class Router:
     subnets: tuple[Subnet, ...]
     dns_servers: tuple[str, ...]
     source_nats: tuple[SourceNat, ...]
+    nic_source_nats: tuple[NicSourceNat, ...]
     exits: tuple[Exit, ...]
     virtual_ips: tuple[VirtualIp, ...]
     elastic_ips: tuple[ElasticIp, ...]

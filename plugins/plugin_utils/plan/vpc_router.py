@@ -1,6 +1,6 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""VPC routers: machine, links, source NAT, and the services inside (rows R1, R3, R6)."""
+"""VPC routers: machine, links, and the services inside (rows R1, R3)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     qos,
     router_image,
     routes,
+    snat,
     vxlan_pool,
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, Router, SourceNat, Subnet, VirtualIp
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, Router, Subnet, VirtualIp
 
 
 def plan(context: Context) -> None:
@@ -50,7 +51,8 @@ def _router(context: Context, vpc: Vpc) -> Router:
         links=(*public.values(), *managed, *inside),
         subnets=tuple(_subnets(context, vpc, inside)),
         dns_servers=dhcp_dns.forwarders(context, vpc),
-        source_nats=_source_nats(context, vpc, public),
+        source_nats=snat.source_nats(context, vpc, public),
+        nic_source_nats=snat.nic_source_nats(context, vpc, public),
         exits=exits.exits(context, vpc, public),
         virtual_ips=_virtual_ips(context, vpc, public),
         elastic_ips=eip.elastic_ips(context, vpc, public),
@@ -114,25 +116,6 @@ def _subnets(context: Context, vpc: Vpc, links: list[Link]) -> list[Subnet]:
         dhcp_dns.subnet(context, vpc, network, must(context.intent.pool(network.pool), network.pool), link.inner)
         for network, link in zip(_networks(vpc), links, strict=True)
     ]
-
-
-def _source_nats(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[SourceNat, ...]:
-    return tuple(
-        SourceNat(
-            key=f"source NAT {network_path(vpc, network)}",
-            source=network.path,
-            cidr=str(network.cidr),
-            address=(
-                context.text(f"{vpc.key}/{network.snat.virtual_ip}:virtual_ip")
-                if network.snat.virtual_ip
-                else link.address
-            ),
-            interface=link.inner,
-        )
-        for network in _networks(vpc)
-        if network.snat.enabled
-        for link in (exits.link_of(context, vpc, network, public),)
-    )
 
 
 def _virtual_ips(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[VirtualIp, ...]:

@@ -31,6 +31,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importi
     routes,
     secondary,
     services,
+    snat,
     subnets,
     vteps,
 )
@@ -53,6 +54,7 @@ TOPICS = (
     egress,
     elastic,
     exits,
+    snat,
     instances,
     secondary,
     routes,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder, vpc_addresses
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder, snat_choices, vpc_addresses
 
 
 @rule("WEFT-R4-twice")
@@ -37,7 +37,7 @@ def networks_lead_on(intent: Intent) -> Iterator[Fault]:
 
 @rule("WEFT-R4-link")
 def addresses_linked(intent: Intent) -> Iterator[Fault]:
-    """Virtual and elastic IPs, and what a network leaves by, are of public networks that the router is in."""
+    """Virtual and elastic IPs, and what a network or NIC leaves by, are of public networks that the router is in."""
     for vpc in intent.vpcs:
         known = intent.public_networks(vpc)
         if intent.offering(vpc.router.offering) is None:
@@ -45,9 +45,9 @@ def addresses_linked(intent: Intent) -> Iterator[Fault]:
         for item in vpc_addresses(vpc):
             if item.network not in known and intent.provider_network(item.network) is not None:
                 yield _unlinked(vpc, item.at("network"), item.network, known)
-        for network in vpc.networks:
-            if network.snat.network is not None and network.snat.network not in known:
-                yield _unlinked(vpc, network.snat.at("network"), network.snat.network, known)
+        for snat in snat_choices(intent, vpc):
+            if snat.network is not None and snat.network not in known:
+                yield _unlinked(vpc, snat.at("network"), snat.network, known)
 
 
 def _unlinked(vpc: Vpc, path: str, name: str, known: tuple[str, ...]) -> Fault:
@@ -57,12 +57,12 @@ def _unlinked(vpc: Vpc, path: str, name: str, known: tuple[str, ...]) -> Fault:
 
 @rule("WEFT-R4-exit")
 def one_exit(intent: Intent) -> Iterator[Fault]:
-    """A network that leaves as a virtual IP leaves by the network of that."""
+    """A network or a NIC that leaves as a virtual IP leaves by the network of that."""
     for vpc in intent.vpcs:
         virtual = {one.name: one for one in vpc.virtual_ips}
-        for network in vpc.networks:
-            chosen, vip = network.snat.network, virtual.get(network.snat.virtual_ip or "")
+        for snat in snat_choices(intent, vpc):
+            chosen, vip = snat.network, virtual.get(snat.virtual_ip or "")
             if chosen is not None and vip is not None and vip.network != chosen:
                 reason = f"is not the network of {holder(vip.name, vip.path)}, which is in {vip.network}"
                 remedy = "Leave network out, or choose a virtual IP of that network."
-                yield Fault(network.snat.at("network"), chosen, reason, remedy)
+                yield Fault(snat.at("network"), chosen, reason, remedy)

@@ -134,7 +134,7 @@ def virtual_ips(intent: Intent) -> Iterator[Fault]:
     known = Known(lambda: ((vpc.path, item.name) for vpc in intent.vpcs for item in vpc.virtual_ips))
     for vpc in intent.vpcs:
         own = {item.name for item in vpc.virtual_ips}
-        for reference in virtual_ip_references(vpc):
+        for reference in virtual_ip_references(intent, vpc):
             if reference.name not in own:
                 remedy = known.remedy(reference.name, f"Add it to the virtual_ips of {vpc.name}.", vpc.path)
                 yield _unknown(reference, f"virtual IP of {vpc.name}", remedy)

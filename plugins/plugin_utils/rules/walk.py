@@ -13,8 +13,10 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     Intent,
     LoadBalancer,
     Network,
+    Nic,
     PortForward,
     ProviderNetwork,
+    Snat,
     VirtualIp,
     Vpc,
     VpcNetwork,
@@ -89,15 +91,29 @@ def vpc_addresses(vpc: Vpc) -> tuple[VirtualIp | ElasticIp, ...]:
     return (*vpc.virtual_ips, *vpc.elastic_ips)
 
 
-def virtual_ip_references(vpc: Vpc) -> Iterator[Reference]:
+def snat_choices(intent: Intent, vpc: Vpc) -> Iterator[Snat]:
+    """What is chosen in a VPC's networks, and for the NICs and secondary IPs in them."""
+    for network in vpc.networks:
+        yield network.snat
+        for nic in intent.nics_of(network):
+            yield from nic_snat_choices(nic.nic)
+
+
+def nic_snat_choices(nic: Nic) -> Iterator[Snat]:
+    """What is chosen for a NIC and for its secondary IPs."""
+    choices = (nic.snat, *(one.snat for one in nic.secondary_ips))
+    yield from (one for one in choices if one is not None)
+
+
+def virtual_ip_references(intent: Intent, vpc: Vpc) -> Iterator[Reference]:
     """Every place in a VPC that names a virtual IP."""
     services: tuple[PortForward | LoadBalancer, ...] = (*vpc.port_forwards, *vpc.load_balancers)
     for item in services:
         if item.virtual_ip is not None:
             yield Reference(item.at("virtual_ip"), item.virtual_ip)
-    for network in vpc.networks:
-        if network.snat.virtual_ip is not None:
-            yield Reference(network.snat.at("virtual_ip"), network.snat.virtual_ip)
+    for snat in snat_choices(intent, vpc):
+        if snat.virtual_ip is not None:
+            yield Reference(snat.at("virtual_ip"), snat.virtual_ip)
 
 
 def public_addresses(intent: Intent) -> Iterator[PublicAddress]:

@@ -34,6 +34,10 @@ def analysis(edit: Callable[[dict[str, Any]], None] = lambda _vpc: None) -> Rout
     variables["weft_vpcs"][0]["port_forwards"].append(RESTRICTED)
     variables["weft_fabric"]["route_denylist"] = ["198.51.100.0/24"]
     variables["weft_vpcs"][0]["routes"] += BY_SENDER
+    nics = {one["name"]: one["nics"][0] for one in variables["weft_instances"]}
+    nics["vpc-port-test-1"]["snat"] = {"virtual_ip": "vip-pf"}
+    nics["vpc-ins3"]["snat"] = False
+    nics["vpc-ins1"]["snat"] = {"virtual_ip": "vip-lb"}
     edit(variables["weft_vpcs"][0])
     intent, _warnings = load(variables, hosts)
     now, rest = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
@@ -79,6 +83,12 @@ def short(answer: Answer) -> tuple[str, list[str]]:
         (flow("tcp", INS1, INS2, 23), "accept onwards", ["subnet vpc-1-1", "subnet vpc-1-2"]),
         (flow("tcp", INS1, OUTSIDE, 80), "accept onwards", ["subnet vpc-1-1", "elastic IP eip-a"]),
         (flow("tcp", INS2, OUTSIDE, 80), "accept onwards", ["subnet vpc-1-2", "source NAT vpc-1-2"]),
+        (
+            flow("tcp", TEST1, OUTSIDE, 80),
+            "accept onwards",
+            ["subnet vpc-1-1", "source NAT admin/vpc-port-test-1/0"],
+        ),
+        (flow("tcp", INS3, OUTSIDE, 80), "accept onwards", ["subnet vpc-1-3", "source NAT admin/vpc-ins3/0"]),
         (
             flow("tcp", INS1, VIP, 2222),
             "accept onwards",
@@ -144,6 +154,9 @@ def test_every_rule_has_its_place_and_a_sentence() -> None:
             flow("tcp", OUTSIDE, TEST1, 9),
             "New connections from outside pass only where an elastic IP or a port forward takes them.",
         ),
+        (flow("tcp", TEST1, OUTSIDE, 80), f"{TEST1} leaves with {VIP}."),
+        (flow("tcp", INS2, OUTSIDE, 80), f"192.168.21.0/24 leaves with {OWN}."),
+        (flow("tcp", INS3, OUTSIDE, 80), f"{INS3} leaves as it is."),
         (flow("tcp", OUTSIDE, VIP, 8081), "Load balancer web-on-shared-vip answers on tcp port 8081 of 10.172.11.93."),
     ],
 )

@@ -7,17 +7,20 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, parse
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import demands, eip, exits
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import demands, eip, exits, snat
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.tests.tools.intents import walkthrough
 
 
-def intent(edit: Any = None) -> Intent:
+def intent(edit: Any = None, **choices: Any) -> Intent:
     variables, hosts = walkthrough()
     network = {"name": "leased", "interface": "eth3", "clusters": ["router_nodes"], "services": ["public"]}
     variables["weft_provider_networks"].append({**network, "cidr": "198.51.100.0/24", "gateway": "198.51.100.1"})
     if edit is not None:
         edit(variables["weft_vpcs"][0])
+    nics = {one["name"]: one["nics"][0] for one in variables["weft_instances"]}
+    for name, choice in choices.items():
+        nics[name]["snat"] = choice
     return parse(variables, hosts)
 
 
@@ -55,4 +58,24 @@ def test_each_subnet_and_elastic_ip_has_its_exit() -> None:
         "eip-a": 1,
         "eip-b": 1,
         "eip-c": leased.exit,
+    }
+
+
+def test_nics_choose_as_whom_and_which_way_they_leave() -> None:
+    choices: dict[str, Any] = {
+        "vpc-ins1": {"virtual_ip": "vip-2"},
+        "vpc-ins2": {"enabled": False},
+        "vpc-ins3": True,
+        "vpc-port-test-1": {"network": "L3-public"},
+    }
+    wanted = intent(with_leased, **choices)
+    vpc, run = wanted.vpcs[0], context(wanted)
+    public = exits.links(run, vpc)
+    leased = public["leased"]
+    found = {one.key.split("/")[1]: (one.address, one.exit) for one in snat.nic_source_nats(run, vpc, public)}
+    assert found == {
+        "vpc-ins1": (run.text("admin/vpc-1/vip-2:virtual_ip"), leased.exit),
+        "vpc-ins2": (None, leased.exit),
+        "vpc-ins3": ("10.172.11.91", 1),
+        "vpc-port-test-1": ("10.172.11.91", 1),
     }

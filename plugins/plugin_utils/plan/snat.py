@@ -1,0 +1,57 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""With which public address subnets leave, and NICs that choose for themselves (rows R6, N4)."""
+
+from __future__ import annotations
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, NicRef, Snat, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import exits
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, network_path
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, NicSourceNat, SourceNat
+
+
+def source_nats(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[SourceNat, ...]:
+    """Return the subnets that are translated, and to what."""
+    return tuple(
+        SourceNat(
+            key=f"source NAT {network_path(vpc, network)}",
+            source=network.path,
+            cidr=str(network.cidr),
+            address=_address(context, vpc, network.snat, link),
+            interface=link.inner,
+        )
+        for network in sorted(vpc.networks, key=lambda one: one.name)
+        if network.snat.enabled
+        for link in (exits.link_of(context, vpc, public, network.snat),)
+    )
+
+
+def nic_source_nats(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[NicSourceNat, ...]:
+    """Return what is chosen for single addresses; an elastic IP comes before it."""
+    chosen = (
+        _nic_source_nat(context, vpc, public, network, address)
+        for network in vpc.networks
+        for nic in context.intent.nics_of(network)
+        for address in nic.addresses
+    )
+    return tuple(sorted((one for one in chosen if one is not None), key=lambda one: one.key))
+
+
+def _nic_source_nat(
+    context: Context, vpc: Vpc, public: dict[str, Link], network: Network, nic: NicRef
+) -> NicSourceNat | None:
+    if nic.snat is None:
+        return None
+    link = exits.link_of(context, vpc, public, nic.snat, network.snat)
+    return NicSourceNat(
+        key=f"source NAT {nic.address_key}",
+        source=nic.snat.path,
+        ip=context.text(f"{nic.address_key}:ip"),
+        address=_address(context, vpc, nic.snat, link) if nic.snat.enabled else None,
+        interface=link.inner,
+        exit=link.exit,
+    )
+
+
+def _address(context: Context, vpc: Vpc, snat: Snat, link: Link) -> str:
+    return context.text(f"{vpc.key}/{snat.virtual_ip}:virtual_ip") if snat.virtual_ip else link.address
