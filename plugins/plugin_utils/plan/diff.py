@@ -26,7 +26,8 @@ class PartChange:
 
 def changes(applied: Mapping[str, Slice], planned: Mapping[str, Slice]) -> list[PartChange]:
     """Return every difference, by thing and host."""
-    before, after = parts(applied), parts(planned)
+    hosts = [host for host in applied.keys() | planned.keys() if applied.get(host) != planned.get(host)]
+    before, after = (parts({host: one[host] for host in hosts if host in one}) for one in (applied, planned))
     found = []
     for where in sorted(before.keys() | after.keys()):
         change = _change(where, before.get(where), after.get(where))
