@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import HostAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.certificates import VARIABLE, bundles
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.store import PlanError
-from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render, scopes
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import preload, render, scopes
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, declarations
 
 #: Commands a host needs, and the Debian package of each.
@@ -21,6 +21,8 @@ ROUTER_PACKAGES = {
     "conntrack": "conntrack",
     "arping": "iputils-arping",
 }
+
+preload()
 
 
 class ActionModule(HostAction):

@@ -13,7 +13,12 @@ from typing import Any
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import router_root
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import fill, template
-from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, ItemDeclaration, declarations
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import (
+    PHASES,
+    ROLES_DIRECTORY,
+    ItemDeclaration,
+    declarations,
+)
 
 #: Where router machines' user namespaces begin: just above the range systemd-nspawn picks from by itself.
 UID_BASE = 1879113728
@@ -36,6 +41,14 @@ def render(slice_: Slice) -> list[Item]:
     ]
     rendered.sort(key=lambda entry: entry[:4])
     return [item for *_place, item in rendered]
+
+
+def preload() -> None:
+    """Read all declarations and compile all templates. Ansible forks a process for each host and task: what is done
+    before is done once."""
+    declarations()
+    for path in ROLES_DIRECTORY.glob("*/templates/*.j2"):
+        template(f"{path.parents[1].name}/{path.name}")
 
 
 def scopes(slice_: Slice) -> list[Scope]:
