@@ -164,6 +164,25 @@ def test_addresses_come_and_go(scope: Recorder, monkeypatch: pytest.MonkeyPatch)
     assert told == ["10.0.0.3"]
 
 
+def announced(address: str) -> str:
+    return f"route replace unicast {address} dev pub3 table main proto 87\n"
+
+
+def test_an_address_is_withdrawn_without_losing_it(scope: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(addresses, "announce", lambda names, device, scope: told.extend(names))
+    path = f"{addresses.DIRECTORY}/eip"
+    put(scope, path, route("10.0.0.1") + announced("10.0.0.1") + route("10.0.0.2"))
+    batch = change(scope, path, route("10.0.0.1") + route("10.0.0.2") + announced("10.0.0.2"))
+    (work,) = addresses.Addresses().plan(Step({"kind": "addresses", "device": "pub3"}, {path}), batch)
+    work.run()
+    assert [stdin for _, stdin in scope.calls] == [
+        announced("10.0.0.1").replace("replace", "delete"),
+        announced("10.0.0.2"),
+    ]
+    assert told == []
+
+
 def test_an_address_that_another_file_still_has_stays(scope: Recorder) -> None:
     put(scope, f"{addresses.DIRECTORY}/one", route("10.0.0.1"))
     put(scope, f"{addresses.DIRECTORY}/two", route("10.0.0.1"))

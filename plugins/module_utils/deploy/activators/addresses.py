@@ -1,12 +1,14 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Public addresses that a router answers for, as routes of its local table."""
+"""Public addresses that a router answers for, as routes of its local table; and as routes of the main table, which
+routing protocols announce."""
 
 from __future__ import annotations
 
 import re
 import socket
 from collections.abc import Iterable
+from itertools import product
 from typing import Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
@@ -21,13 +23,18 @@ NAMED = 5
 """Up to that many changed addresses are named one by one."""
 
 _LINE = re.compile(
-    r"^route replace local (?P<address>[0-9.]+)(?:/32)? dev (?P<device>\S+) table local proto (?P<protocol>\d+)"
+    r"^route replace (?P<type>local|unicast) (?P<address>[0-9.]+)(?:/32)? dev (?P<device>\S+)"
+    r" table (?P<table>local|main) proto (?P<protocol>\d+)"
 )
-_LOCAL = re.compile(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL")
+_LEAF = re.compile(r"\|-- ([0-9.]+)\n((?: +/\d+ .*\n)+)")
+_TYPES = {"local": "local", "main": "unicast"}
+
+Place = tuple[str, str]
+"""An address and the table it has a route in."""
 
 
-def _lines(texts: Iterable[str]) -> dict[str, str]:
-    """The statements by address."""
+def _lines(texts: Iterable[str]) -> dict[Place, str]:
+    """The statements by place."""
     lines = {}
     for text in texts:
         for line in filter(None, (each.strip() for each in text.splitlines())):
@@ -35,9 +42,9 @@ def _lines(texts: Iterable[str]) -> dict[str, str]:
             if match is None:
                 raise DeployError(
                     f"The line {line!r} of a file in {DIRECTORY} is not of the form "
-                    "`route replace local ADDRESS dev DEVICE table local proto NUMBER`."
+                    "`route replace local ADDRESS dev DEVICE table local proto NUMBER`, or unicast in table main."
                 )
-            lines[match["address"]] = line
+            lines[match["address"], match["table"]] = line
     return lines
 
 
@@ -52,21 +59,21 @@ class Addresses(Activator):
         paths = activation.get("files", owned)
         return {path for path in paths if path.startswith(f"{DIRECTORY}/")}
 
-    def _of_device(self, step: Step, batch: Batch, new: bool) -> dict[str, str]:
+    def _of_device(self, step: Step, batch: Batch, new: bool) -> dict[Place, str]:
         """The device's statements before or after, from all items' files: one may take an address over from another."""
         there = {f"{DIRECTORY}/{name}" for name in batch.scope.tree.names(DIRECTORY)} if batch.scope.ready else set()
         paths = sorted(path for path in there | set(batch.new) if path.startswith(f"{DIRECTORY}/"))
         lines = _lines(batch.text(path) if new else batch.old_text(path) for path in paths)
         device = step.activation["device"]
-        return {address: line for address, line in lines.items() if f" dev {device} " in line}
+        return {place: line for place, line in lines.items() if f" dev {device} " in line}
 
     def plan(self, step: Step, batch: Batch) -> list[Work]:
         device, scope = step.activation["device"], batch.scope
         old, new = self._of_device(step, batch, new=False), self._of_device(step, batch, new=True)
         if _there(device, scope) and (step.full or any(path in batch.unsure for path in step.files)):
             return [Work(f"set the addresses of {device}{scope.suffix}", lambda: _set(device, new, scope))]
-        gone = {address: line for address, line in old.items() if address not in new}
-        come = {address: line for address, line in new.items() if old.get(address) != line}
+        gone = {place: line for place, line in old.items() if place not in new}
+        come = {place: line for place, line in new.items() if old.get(place) != line}
         if not (gone or come) or not _there(device, scope):
             return []
         return [Work(_words(gone, come, device, scope), lambda: _execute(gone, come, device, scope))]
@@ -74,8 +81,8 @@ class Addresses(Activator):
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         found = [scope.tree.look(path) for path in sorted(step.files)]
         wanted = _lines((each.content or b"").decode() for each in found if each is not None)
-        missing = sorted(set(wanted) - _local(scope)) if wanted else []
-        return f"the address {missing[0]} is not on {step.activation['device']}{scope.suffix}" if missing else None
+        missing = sorted(set(wanted) - _routed(scope)) if wanted else []
+        return f"the address {missing[0][0]} is not on {step.activation['device']}{scope.suffix}" if missing else None
 
 
 def _there(device: str, scope: Scope) -> bool:
@@ -83,37 +90,40 @@ def _there(device: str, scope: Scope) -> bool:
     return not scope.machine or device in scope.devices()
 
 
-def _words(gone: dict[str, str], come: dict[str, str], device: str, scope: Scope) -> str:
+def _words(gone: dict[Place, str], come: dict[Place, str], device: str, scope: Scope) -> str:
     parts = []
-    for verb, addresses in (("remove", gone), ("add", come)):
-        if addresses:
-            named = " ".join(sorted(addresses)) if len(addresses) <= NAMED else f"{len(addresses)} addresses"
+    for verb, places in (("remove", gone), ("add", come)):
+        if places:
+            addresses = sorted({address for address, _table in places})
+            named = " ".join(addresses) if len(addresses) <= NAMED else f"{len(addresses)} addresses"
             parts.append(f"{verb} {named}")
     return f"{' and '.join(parts)} on {device}{scope.suffix}"
 
 
-def _local(scope: Scope) -> set[str]:
-    """All local addresses of the scope."""
+def _routed(scope: Scope) -> set[Place]:
+    """All addresses of the scope that have a route of their own. The kernel may keep both tables in one tree."""
     with open(f"/proc/{scope.leader if scope.machine else 'self'}/net/fib_trie", encoding="ascii") as source:
-        return set(_LOCAL.findall(source.read()))
+        leaves = _LEAF.findall(source.read())
+    kinds = {"local": "/32 host LOCAL", "main": "/32 link UNICAST"}
+    return {(address, table) for address, routes in leaves for table, kind in kinds.items() if kind in routes}
 
 
-def _set(device: str, wanted: dict[str, str], scope: Scope) -> None:
+def _set(device: str, wanted: dict[Place, str], scope: Scope) -> None:
     """Make the device's addresses exactly these, whatever they are now."""
     protocols = {match["protocol"] for match in map(_LINE.match, wanted.values()) if match} or {"87"}
-    present: set[str] = set()
-    for protocol in protocols:
-        shown = scope.attempt(["ip", "-4", "route", "show", "table", "local", "dev", device, "proto", protocol]).out
-        present |= {line.split()[1] for line in shown.splitlines() if line.startswith("local ")}
+    present: set[Place] = set()
+    for protocol, table in product(protocols, _TYPES):
+        shown = scope.attempt(["ip", "-4", "route", "show", "table", table, "dev", device, "proto", protocol]).out
+        present |= {(line.removeprefix("local ").split()[0], table) for line in shown.splitlines()}
     protocol = sorted(protocols)[0]
     gone = {
-        address: f"route replace local {address} dev {device} table local proto {protocol}"
-        for address in present - set(wanted)
+        (address, table): f"route replace {_TYPES[table]} {address} dev {device} table {table} proto {protocol}"
+        for address, table in present - set(wanted)
     }
     _execute(gone, wanted, device, scope)
 
 
-def _execute(gone: dict[str, str], come: dict[str, str], device: str, scope: Scope) -> None:
+def _execute(gone: dict[Place, str], come: dict[Place, str], device: str, scope: Scope) -> None:
     # What is to go may have gone by itself, with the device for instance.
     undo = "".join(f"{line.replace(' replace ', ' delete ', 1)}\n" for line in gone.values())
     if undo:
@@ -122,7 +132,7 @@ def _execute(gone: dict[str, str], come: dict[str, str], device: str, scope: Sco
         result = scope.attempt(["ip", "-batch", "-"], "".join(f"{line}\n" for line in come.values()))
         if result.status:
             raise CommandError(["ip", "-batch", "-"], result.message)
-        announce(come, device, scope)
+        announce((address for address, table in come if table == "local"), device, scope)
 
 
 def announce(addresses: Iterable[str], device: str, scope: Scope) -> None:
