@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+from ansible_collections.weft.vpc.plugins.plugin_utils import certificates, passwords
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import HostAction
-from ansible_collections.weft.vpc.plugins.plugin_utils.certificates import VARIABLE, bundles
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.store import PlanError
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import preload, render, scopes
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, declarations
@@ -51,21 +51,28 @@ class ActionModule(HostAction):
         return result
 
     def _secrets(self, slice_: dict[str, Any]) -> dict[str, str]:
-        """Return the contents that the slice has the digests of, read from the inventory anew: no file has them."""
+        """Return the secrets the slice has digests and tokens of, read from the inventory anew: no file has them."""
         wanted = {one["digest"]: one for router in slice_["routers"] for one in router["certificates"]}
-        if not wanted:
-            return {}
-        templated = self._templar.template({VARIABLE: self.variables.get(VARIABLE)})
-        plain = json.loads(json.dumps(templated, default=str))
-        found = bundles(plain, self.read_text)
-        for digest, one in wanted.items():
-            if digest not in found:
+        found: dict[str, str] = {}
+        if wanted:
+            found = certificates.bundles(self._intent(certificates.VARIABLE), self.read_text)
+        if protected := passwords.wanted(slice_):
+            wanted |= protected
+            found |= passwords.contents(self._intent("weft_fabric", passwords.VARIABLE))
+        for name, one in wanted.items():
+            if name not in found:
                 message = (
-                    f"The {one['key']} ({one['source']}) is not the one that the plan was made with, so its content "
+                    f"The {one['key']} ({one['source']}) is not the one that the plan was made with, so its secret "
                     "cannot be brought to the host. Plan again."
                 )
                 raise PlanError(message)
-        return {digest: found[digest] for digest in wanted}
+        return {name: found[name] for name in wanted}
+
+    def _intent(self, *names: str) -> dict[str, Any]:
+        """Return variables of the inventory as plain Python, with their secrets."""
+        templated = self._templar.template({name: self.variables.get(name) for name in names})
+        plain: dict[str, Any] = json.loads(json.dumps(templated, default=str))
+        return plain
 
 
 def _phases(roles: list[str] | None) -> list[str]:

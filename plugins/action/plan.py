@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from ansible import constants
 from ansible.utils.display import Display
 
+from ansible_collections.weft.vpc.plugins.plugin_utils import certificates, passwords
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import WeftAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerFile, Link, describe_changes
-from ansible_collections.weft.vpc.plugins.plugin_utils.certificates import seal
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import in_order
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, store
 from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, emptied, make, moved_on
@@ -46,7 +46,7 @@ class ActionModule(WeftAction):
 
     def _plan(self) -> dict[str, Any]:
         state = Path(self.arguments["state_dir"])
-        intent, certificates = self._intent()
+        intent, digests = self._intent()
         if self.arguments["destroy"]:
             intent = emptied(intent)
         fabric = intent.get("weft_fabric")
@@ -59,7 +59,7 @@ class ActionModule(WeftAction):
             datetime.now(UTC),
             dry_run=self._task.check_mode,
             release=self.arguments["release"],
-            certificates=certificates,
+            certificates=digests,
         )
         for warning in in_order(outcome.warnings):
             display.warning(str(warning))
@@ -93,7 +93,8 @@ class ActionModule(WeftAction):
     def _intent(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the weft_* variables as plain Python, without secrets; and certificates' digests."""
         names = [name for name in self.variables if name.startswith("weft_")]
-        return seal({name: self._plain(self.variables[name]) for name in names}, self.read_text)
+        plain = {name: self._plain(self.variables[name]) for name in names}
+        return certificates.seal(passwords.seal(plain), self.read_text)
 
     def _plain(self, value: Any) -> Any:
         """Return a variable's value as plain Python. Ansible walks it only if there is something in it to template or

@@ -67,6 +67,7 @@ class Reason(NamedTuple):
     egress           the prefix of the subnet that may not send the flow out
     to_subnet        the prefix of the subnet that it goes to
     own              the address: the router's own connections are not filtered
+    routing_peer     prefix and destination of a routing protocol's packets, its protocol, port
     nothing          input or forward: no rule of the chain admits the flow
     multicast        the address
     ===============  ==================================================================================
@@ -146,8 +147,9 @@ class Translation:
     router_addresses ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers
     ([[address, protocol, port]]), routes ([[prefix, next hop or null, distance, prefix of the senders that it is for or
     null]]), main_only ([prefix]: destinations that routes for senders do not lead to), egress ({subnet: policy}, see
-    Policy), management ([[own address with prefix length, ports that it answers on]]). One that an older release wrote
-    lacks some of them.
+    Policy), management ([[own address with prefix length, ports that it answers on]]), routing_peers ([[prefix,
+    destination, protocol, port]]: whose routing protocols are heard). One that an older release wrote lacks some of
+    them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -252,6 +254,14 @@ class Translation:
                 return Verdict(DROP, local, reasons=(Reason("nothing", ("input" if local else "forward",)),))
         return None
 
+    def routing_peer(self, flow: Flow) -> Optional[Reason]:
+        """The peer of a routing protocol that the flow comes from."""
+        wanted = (flow.destination, flow.protocol, flow.destination_port)
+        for cidr, *heard in self.raw.get("routing_peers", ()):
+            if tuple(heard) == wanted and ipaddress.IPv4Address(flow.source) in ipaddress.IPv4Network(cidr):
+                return Reason("routing_peer", (cidr, *wanted))
+        return None
+
     def listens(self, flow: Flow) -> bool:
         """True if a load balancer has the port that the flow goes to."""
         return (flow.destination, flow.protocol, flow.destination_port) in self._balancers
@@ -302,6 +312,9 @@ def judge(flow: Flow, config: Translation) -> Verdict:
     managed = config.managed(flow)
     if managed is not None:
         return managed
+    peer = config.routing_peer(flow)
+    if peer is not None:
+        return Verdict(ACCEPT, True, reasons=(peer,))
     target, port, reason = config.target(flow)
     reasons = [one for one in (came.route, reason) if one is not None]
     if came.nowhere:

@@ -86,7 +86,8 @@ options:
     default: {}
   secrets:
     description:
-      - Contents of files that O(items) give only the digest of, by that digest. Filled in by the action.
+      - Contents of files that O(items) give only the digest of, by that digest, and passwords that stand in O(items) as
+        tokens, by the token. Filled in by the action.
     type: dict
     default: {}
 attributes:

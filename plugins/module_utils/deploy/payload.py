@@ -116,6 +116,10 @@ def _file(raw: Mapping[str, Any], where: str, secrets: Mapping[str, str]) -> Fil
         content = secrets.get(raw["digest"], "")
         if sha256(content.encode()) != raw["digest"]:
             raise DeployError(f"The content of {path} of {where} did not come with the payload.")
+    for token in raw.get("tokens", ()):
+        if token not in secrets:
+            raise DeployError(f"A password in {path} of {where} did not come with the payload.")
+        content = content.replace(token, secrets[token])
     return FileSpec(
         path=path,
         content=content,

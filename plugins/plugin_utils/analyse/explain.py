@@ -95,6 +95,10 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
         yield Reason("route", place), route
     for policy in router["egress"]:
         yield Reason("egress", (policy["cidr"],)), policy
+    routing = {one["key"]: one for one in (*(router["bgp"] or {"neighbors": ()})["neighbors"], router["ospf"]) if one}
+    for peer in router["routing_peers"]:
+        place = (peer["source"], peer["destination"], peer["protocol"], peer["port"])
+        yield Reason("routing_peer", place), routing[peer["part"]]
     for subnet in router["subnets"]:
         for kind in ("subnet", "to_subnet", "gateway"):
             yield Reason(kind, (subnet["cidr"],)), subnet
@@ -162,6 +166,7 @@ _WORDS: dict[str, Callable[[_Part, Flow], str]] = {
         f"{flow.source} came by a public address, so it is shown as {part['gateway']}: the answer must pass the router."
     ),
     "route": _route,
+    "routing_peer": lambda part, flow: f"{flow.source} is a routing peer by {part['interface']}.",
     "subnet": _subnet,
     "egress": _egress,
     "to_subnet": lambda part, _flow: f"The target is in {part['cidr']}.",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.dynamic_routing import Bgp, BgpNeighbor, Ospf
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.elastic_ip import ElasticIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Quotas, Tenant
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFacts, Hosts
@@ -38,6 +39,8 @@ __all__ = [
     "INTENT_VARIABLES",
     "SETTINGS",
     "SHAPE_RULES",
+    "Bgp",
+    "BgpNeighbor",
     "ElasticIp",
     "Fabric",
     "HealthCheck",
@@ -52,6 +55,7 @@ __all__ = [
     "Nic",
     "NicRef",
     "Node",
+    "Ospf",
     "PoolCluster",
     "PortForward",
     "PortRange",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict, StringConstraints
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.dynamic_routing import Bgp, Ospf
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import MEMORY_PATTERN, Address, Name, Reference
 
@@ -70,3 +71,5 @@ class Router(Node):
         default=(), description="Public networks besides the offering's, by which everything leaves that says no other."
     )
     state: Literal["running", "stopped"] = Field(default="running", description="Whether the router runs.")
+    bgp: Bgp | None = Field(default=None, description="BGP, to tell the upstream the VPC's public addresses.")
+    ospf: Ospf | None = Field(default=None, description="OSPF, to tell the upstream the VPC's public addresses.")

@@ -23,6 +23,7 @@ SHAPE_RULES = {
     "WEFT-A6-option": "A DHCP option has a code from 1 to 254, once, and is not one that something else sets.",
     "WEFT-R1-memory": "An amount of memory is a number and M, G or T.",
     "WEFT-R5-distance": "A distance lies between 1 and 255.",
+    "WEFT-R7-asn": "An autonomous system is a number from 1 to 4294967294 that is not reserved.",
     "WEFT-N7-bandwidth": "A bandwidth is a number of bits per second between 64K and 400G.",
     "WEFT-N3-ports": "Ports lie between 1 and 65535, and a range begins before it ends.",
 }

@@ -37,6 +37,9 @@ _THOUSANDS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 _CODE = re.compile(r"[0-9]{1,5}", re.ASCII)
 
+# Autonomous systems that nobody can be (RFC 7607, RFC 6793, RFC 7300).
+_ASN_RESERVED = frozenset({0, 23456, 65535, 2**32 - 1})
+
 # Bits per second that a limit of bandwidth can be.
 SLOWEST, FASTEST = 64_000, 400 * 10**9
 
@@ -172,6 +175,18 @@ def _bandwidth(value: object) -> int:
     return bits
 
 
+def _asn(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        refuse("WEFT-R7-asn", "is not the number of an autonomous system", "Write a number from 1 to 4294967294.")
+    if not 0 <= value < 2**32 or value in _ASN_RESERVED:
+        refuse(
+            "WEFT-R7-asn",
+            "is no autonomous system that a router can be in",
+            "Choose a number of your own, or a private one: 64512 to 65534, or 4200000000 to 4294967294.",
+        )
+    return value
+
+
 def _mac(value: object) -> object:
     return value.lower().replace("-", ":") if isinstance(value, str) else value
 
@@ -257,6 +272,7 @@ Bandwidth = Annotated[
         }
     ),
 ]
+Asn = Annotated[int, PlainValidator(_asn), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 2**32 - 2})]
 Mac = Annotated[
     str, Strict(), StringConstraints(pattern=MAC_PATTERN), BeforeValidator(_mac), AfterValidator(_check_mac)
 ]

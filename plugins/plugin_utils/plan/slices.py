@@ -384,6 +384,66 @@ class Route:
 
 
 @dataclass(frozen=True)
+class BgpNeighbor:
+    """A BGP session with the upstream: from which link and address, in which public network, and what may be learned.
+
+    ``password`` is a token; what it stands for is read when a host is told. Times are seconds.
+    """
+
+    key: str
+    source: str
+    address: str
+    asn: int
+    interface: str
+    local_address: str
+    network: str
+    password: str | None
+    keepalive: int
+    hold_time: int
+    bfd: bool
+    accept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bgp:
+    """BGP with the upstream."""
+
+    asn: int
+    router_id: str
+    neighbors: tuple[BgpNeighbor, ...]
+
+
+@dataclass(frozen=True)
+class Ospf:
+    """OSPF on one public link. ``password`` is a token, as a BGP neighbor's."""
+
+    key: str
+    source: str
+    interface: str
+    local_address: str
+    network: str
+    router_id: str
+    area: str
+    hello_interval: int
+    dead_interval: int
+    key_id: int
+    password: str | None
+    accept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RoutingPeer:
+    """Who may send the router packets of a routing protocol. ``part`` is the key of what asks for it; 0 is no port."""
+
+    part: str
+    interface: str
+    source: str
+    destination: str
+    protocol: str
+    port: int
+
+
+@dataclass(frozen=True)
 class Egress:
     """What a network may send outside the VPC: the policy, and what is treated the other way.
 
@@ -411,7 +471,7 @@ class RoutingRule:
 
 @dataclass(frozen=True)
 class Router:
-    """A VPC's router and all it does."""
+    """A VPC's router and all it does. One that learns a default route keeps its gateway's for when that is gone."""
 
     key: str
     source: str
@@ -439,6 +499,10 @@ class Router:
     routes: tuple[Route, ...]
     routing_rules: tuple[RoutingRule, ...]
     egress: tuple[Egress, ...]
+    bgp: Bgp | None
+    ospf: Ospf | None
+    routing_peers: tuple[RoutingPeer, ...]
+    learns_default: bool
     shaped_links: tuple[ShapedLink, ...] = ()
 
 

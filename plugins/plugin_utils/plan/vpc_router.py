@@ -7,6 +7,7 @@ from __future__ import annotations
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, RouterOffering, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     dhcp_dns,
+    dynamic_routing,
     egress,
     eip,
     exits,
@@ -35,6 +36,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
     public = exits.links(context, vpc)
     outside = public[offering.public_network]
     managed = () if offering.management_network is None else (_management_link(context, vpc, offering),)
+    bgp, ospf = dynamic_routing.bgp(vpc, public), dynamic_routing.ospf(vpc, public)
     inside = [_subnet_link(context, vpc, network) for network in _networks(vpc)]
     return Router(
         key=f"router {vpc.key}",
@@ -63,6 +65,10 @@ def _router(context: Context, vpc: Vpc) -> Router:
         routes=routes.routes(context, vpc),
         routing_rules=routes.rules(context, vpc),
         egress=egress.egress(vpc, inside),
+        bgp=bgp,
+        ospf=ospf,
+        routing_peers=dynamic_routing.routing_peers(bgp, ospf),
+        learns_default=dynamic_routing.learns_default(vpc),
         shaped_links=qos.shaped_links(context, vpc, public.values()),
     )
 

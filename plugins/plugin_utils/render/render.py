@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.weft.vpc.plugins.plugin_utils.passwords import TOKEN
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import router_root
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import fill, template
@@ -115,7 +116,7 @@ def _item(declaration: ItemDeclaration, names: _Names) -> Item:
 
 
 def _file(role: str, declared: dict[str, Any], names: _Names) -> dict[str, Any]:
-    found = {"path": fill(declared["path"], names)}
+    found: dict[str, Any] = {"path": fill(declared["path"], names)}
     if "link" in declared:
         return {**found, "link": fill(declared["link"], names)}
     if "digest" in declared:
@@ -125,6 +126,9 @@ def _file(role: str, declared: dict[str, Any], names: _Names) -> dict[str, Any]:
     source = source if "/" in source else f"{role}/{source}"
     found["mode"] = declared.get("mode", "0644")
     found["content"] = template(source).render(names)
+    if tokens := sorted(set(TOKEN.findall(found["content"]))):
+        # The host puts the passwords in their places, and nobody else may read the file.
+        found |= {"mode": "0600", "secret": True, "tokens": tokens}
     if "check" in declared:
         found["check"] = declared["check"]
     return found

@@ -13,6 +13,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.memory import no_cy
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importing a module registers its rules
     balancers,
     dedicated,
+    dynamic_routing,
     egress,
     elastic,
     exits,
@@ -58,6 +59,7 @@ TOPICS = (
     instances,
     secondary,
     routes,
+    dynamic_routing,
     services,
     dedicated,
     balancers,

@@ -19,24 +19,27 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import (
 )
 
 
-class _Connected(NamedTuple):
+class Connected(NamedTuple):
+    """A network that a router is in."""
+
     name: str
     path: str
     cidr: IPv4Network
 
 
-def _connected(intent: Intent, vpc: Vpc) -> list[_Connected]:
-    own = [_Connected(network.name, network.at("cidr"), network.cidr) for network in vpc.networks]
+def connected_networks(intent: Intent, vpc: Vpc) -> list[Connected]:
+    """The networks that a VPC's router is in, its own and those of the provider."""
+    own = [Connected(network.name, network.at("cidr"), network.cidr) for network in vpc.networks]
     for network, _path in router_provider_networks(intent, vpc).values():
         if network.cidr is not None:
-            own.append(_Connected(network.name, network.at("cidr"), network.cidr))
+            own.append(Connected(network.name, network.at("cidr"), network.cidr))
     return [item for item in own if refusal(item.cidr) is None]  # what is refused overlaps nearly everything
 
 
-def _routes_with_connected(intent: Intent) -> Iterator[tuple[Vpc, Route, list[_Connected]]]:
+def _routes_with_connected(intent: Intent) -> Iterator[tuple[Vpc, Route, list[Connected]]]:
     """Yield every route with its VPC and the networks that the VPC's router is in."""
     for vpc in intent.vpcs:
-        connected = _connected(intent, vpc) if vpc.routes else []
+        connected = connected_networks(intent, vpc) if vpc.routes else []
         for route in vpc.routes:
             yield vpc, route, connected
 
@@ -134,14 +137,15 @@ def reachable_next_hops(intent: Intent) -> Iterator[Fault]:
     """A next hop is an address of a host in a network that the router is in."""
     for vpc, route, connected in _routes_with_connected(intent):
         hop = route.next_hop_ip
-        if hop is not None and not any(_holds(item.cidr, hop) for item in connected):
+        if hop is not None and not any(holds(item.cidr, hop) for item in connected):
             names = ", ".join(f"{item.name} {item.cidr}" for item in connected[:5])
             more = f" and {len(connected) - 5} more" if len(connected) > 5 else ""
             reason = f"is not in any network of the router of {vpc.name}, which are {names}{more}"
             yield Fault(route.at("next_hop"), str(hop), reason, "Name an address or an instance in one of them.")
 
 
-def _holds(cidr: IPv4Network, address: IPv4Address) -> bool:
+def holds(cidr: IPv4Network, address: IPv4Address) -> bool:
+    """True if an address can be that of a host in a network."""
     span = host_span(cidr)
     return span.first <= int(address) <= span.last
 

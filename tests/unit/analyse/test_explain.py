@@ -124,6 +124,30 @@ def test_verdicts(asked: Flow, verdict: str, rules: list[str]) -> None:
     assert short(analysis().explain(asked)) == (verdict, rules)
 
 
+def speaking(vpc: dict[str, Any]) -> None:
+    neighbor = {"address": OUTSIDE, "asn": 65000, "bfd": True}
+    vpc["router"] |= {"bgp": {"asn": 65010, "neighbors": [neighbor]}, "ospf": {}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict", "rule"),
+    [
+        (flow("tcp", OUTSIDE, OWN, 179), "accept here", f"BGP neighbor {OUTSIDE}"),
+        (flow("udp", OUTSIDE, OWN, 3784), "accept here", f"BGP neighbor {OUTSIDE}"),
+        (flow("89", OUTSIDE, "224.0.0.5"), "accept here", "OSPF admin/vpc-1"),
+        (flow("89", "10.0.0.9", OWN), "accept here", "OSPF admin/vpc-1"),
+        (flow("tcp", "10.0.0.9", OWN, 179), "drop here", "router admin/vpc-1"),
+        (flow("tcp", INS1, OWN, 179), "drop here", "router admin/vpc-1"),
+        (flow("tcp", OUTSIDE, VIP, 179), "drop here", "router admin/vpc-1"),
+        (flow("89", INS1, "224.0.0.5"), "drop onwards", "router admin/vpc-1"),
+        (flow("89", "11.0.0.9", OWN), "drop here", "router admin/vpc-1"),
+    ],
+)
+def test_routing_protocols(asked: Flow, verdict: str, rule: str) -> None:
+    assert short(analysis(speaking).explain(asked)) == (verdict, [rule])
+    assert "accept" not in short(analysis().explain(asked))[0]
+
+
 def test_every_rule_has_its_place_and_a_sentence() -> None:
     answer = analysis().explain(flow("udp", INS2, VIP, 5001))
     assert answer.verdict.translated == Translated(INS3, 6001, "192.168.22.1")
