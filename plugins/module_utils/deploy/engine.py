@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TextIO
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy import packages
@@ -84,6 +85,8 @@ class Engine:
         if not self.host.simulate:
             self._sweep()
         if self.payload.phase == "removal":
+            if self.host.simulate:
+                self._foresee()
             Removal(self.host, self.payload).run()
         else:
             self._apply()
@@ -98,17 +101,28 @@ class Engine:
         self.host.forget_contents()
 
     def _apply(self) -> None:
-        items = [item for item in self.payload.items if self._concerns(item)]
-        changes = [compare(item, self.host.manifest, self.host.scopes[item.scope]) for item in items]
-        changes = [change for change in changes if change.needed or not change.recorded]
+        changes = [change for change in self._changes([self.payload.phase]) if change.needed or not change.recorded]
         for unit in _rollback_units(changes, self.host.scopes):
             needed = [change for change in unit if change.needed]
             if needed:
                 Transaction(self.host, self._with_obsolete_rules(needed)).run()
             self._record([change for change in unit if not change.needed])
 
-    def _concerns(self, item: Item) -> bool:
-        return item.phase == self.payload.phase and self.payload.covers(item.role)
+    def _changes(self, phases: Sequence[str]) -> list[Change]:
+        """What each item of these phases lacks."""
+        items = [item for item in self.payload.items if item.phase in phases and self.payload.covers(item.role)]
+        return [compare(item, self.host.manifest, self.host.scopes[item.scope]) for item in items]
+
+    def _foresee(self) -> None:
+        """Let the manifest say what it would after the calls before this one, which have changed nothing.
+
+        Only the rules that they would have taken along matter to a removal.
+        """
+        scopes = {change.item.scope for change in self._changes(PHASES) if change.needed}
+        for change in self._obsolete_rules(scopes):
+            entry = self.host.manifest.items[change.item.id]
+            left = version_of(change.item)
+            self.host.manifest.items[change.item.id] = replace(entry, version=left, previous=None, attempts=())
 
     def _record(self, changes: Sequence[Change]) -> None:
         """Only what the manifest says of these items is out of date (their group, say); nothing is to be done."""
@@ -128,15 +142,17 @@ class Engine:
         the removal phase.
         """
         scopes = {change.item.scope for change in changes}
-        known = {change.item.id for change in changes}
-        extra = []
-        for name, entry in obsolete(self.payload, self.host.manifest):
-            paths = sorted(path for path in entry.paths() if nftables.belongs(path))
-            if paths and entry.scope in scopes and name not in known:
-                extra.append(self._without(name, entry, paths))
+        extra = list(self._obsolete_rules(scopes))
         order = {change.item.id: number for number, change in enumerate(changes)}
         last = {change.item.scope: order[change.item.id] for change in changes}
         return sorted([*changes, *extra], key=lambda change: order.get(change.item.id, last[change.item.scope]))
+
+    def _obsolete_rules(self, scopes: set[str]) -> Iterator[Change]:
+        """What gives up the rules of these scopes that nobody wants."""
+        for name, entry in obsolete(self.payload, self.host.manifest):
+            paths = sorted(path for path in entry.paths() if nftables.belongs(path))
+            if paths and entry.scope in scopes:
+                yield self._without(name, entry, paths)
 
     def _without(self, name: str, entry: Entry, paths: Sequence[str]) -> Change:
         """The change of an obsolete item that gives its rules up."""

@@ -261,10 +261,12 @@ def test_files_beside_obsolete_rules_go_with_the_removal(host: Any, monkeypatch:
     files = [{"path": f"/etc/weft/{name}", "mode": "0644", "content": "x\n"} for name in ("a.rules", "a.unit")]
     host.run([host.item("a", files=files, activate=[]), host.item("b", "one\n")])
     wanted = [host.item("b", "two\n")]
-    host.run(wanted)
+    foretold = [host.run(wanted, phase, check=True) for phase in ("segments", "removal")]
+    done = [host.run(wanted)]
     assert set(host.tree()) == {"etc/weft/a.unit", "etc/weft/b.conf"}
-    host.run(wanted, "removal")
+    done.append(host.run(wanted, "removal"))
     assert set(host.tree()) == {"etc/weft/b.conf"}
+    assert [one["files"] for one in foretold] == [one["files"] for one in done], "check mode knows what went before"
 
 
 def _is_rules(path: str) -> bool:
