@@ -1,6 +1,6 @@
 """What playbooks and tests need of the checks.
 
-Usage: `python -m checks instances|left|steps --inventory DIRECTORY --state DIRECTORY`
+Usage: `python -m checks certificate|instances|left|steps --inventory DIRECTORY --state DIRECTORY`
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ import json
 import sys
 from pathlib import Path
 
-from checks import instances, leftovers, steps
+from checks import instances, leftovers, steps, web
 from checks.cloud import Cloud
 from lab.api import Lab
 
 
 def main() -> int:
-    """Start the fabric's instances, check the steps as things are, or tell what a destroyed fabric left."""
+    """Make a certificate, start the fabric's instances, check the steps, or tell what a destroyed fabric left."""
     parser = argparse.ArgumentParser(prog="checks", description=__doc__)
-    parser.add_argument("what", choices=["instances", "left", "steps"])
+    parser.add_argument("what", choices=["certificate", "instances", "left", "steps"])
     parser.add_argument("--inventory", type=Path, required=True)
     parser.add_argument("--state", type=Path, required=True)
     options = parser.parse_args()
+    if options.what == "certificate":
+        web.make_pair(options.state / "certificates", web.SITE)
+        return 0
     if options.what == "instances":
         print(json.dumps(instances.start(Cloud(Lab(), options.inventory, options.state))))
         return 0

@@ -12,6 +12,8 @@ from checks.streams import Background
 BULK = (GUEST / "bulk.py").read_text()
 PROBE = (GUEST / "probe.py").read_text()
 BULK_PORT = 9000
+#: What goes with the payload of a segment: Ethernet, IP and TCP headers with time stamps; limits count whole frames.
+HEADERS = 14 + 20 + 32
 
 
 def publish_bulk(
@@ -46,6 +48,11 @@ def transfer(
     """Transfer in bulk to or from a receiver; see guest/bulk.py. A stall ends in an error."""
     arguments = [address, str(port), direction, amount, *([source] if source else [])]
     return list(_run(cloud, where, namespace, [BULK, "client", *arguments]))
+
+
+def on_the_wire(told: dict[str, Any]) -> float:
+    """Bits per second of whole frames."""
+    return float(told["bits"] * (told["segment"] + HEADERS) / told["segment"])
 
 
 def probe(

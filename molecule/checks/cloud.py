@@ -134,6 +134,11 @@ class Cloud:
             raise CheckFailedError(f"no lines could be sent from {where}: {' '.join(done.stderr.split())[-300:]}")
         return list(json.loads(done.stdout))
 
+    def ask_from(self, where: str, own: str, *places: str) -> list[str]:
+        """Which address of the asker each place (ADDRESS:PORT) saw, when it asks from one of its own addresses."""
+        script = (GUEST / "ask_from.py").read_text()
+        return list(map(saw, self.on(where, ["python3", "-c", script, own, *places]).stdout.splitlines()))
+
     def ping(self, where: str, target: str, size: int = 56, count: int = 1) -> int | None:
         """The TTL that the answer arrived with; None when none came. Packets must not be fragmented."""
         done = self.on(where, ["ping", "-n", "-M", "do", "-c", str(count), "-W", "2", "-s", str(size), target])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -67,11 +68,18 @@ class Run:
 
 
 class Fabric:
-    """The walkthrough's fabric in a lab, with an inventory of its own."""
+    """A fabric in a lab, with a copy of its inventory; by default the walkthrough's."""
 
-    def __init__(self, lab: Lab, state: Path) -> None:
-        self.lab, self.state, self.inventory = lab, state, state / "inventory"
+    def __init__(self, lab: Lab, state: Path, source: Path = WALKTHROUGH) -> None:
+        self.lab, self.state, self.source, self.inventory = lab, state, source, state / "inventory"
         self.restore()
+
+    @classmethod
+    def of_scenario(cls) -> Fabric:
+        """That of the Molecule scenario whose tests run."""
+        lab = Lab()
+        scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+        return cls(lab, ROOT / ".cache" / "molecule" / lab.id, scenario / "inventory")
 
     @property
     def cloud(self) -> Cloud:
@@ -85,9 +93,9 @@ class Fabric:
         path.write_text(yaml.safe_dump(intent, sort_keys=False))
 
     def restore(self) -> None:
-        """The walkthrough's own intent again."""
+        """The intent as it was at first."""
         shutil.rmtree(self.inventory, ignore_errors=True)
-        shutil.copytree(WALKTHROUGH, self.inventory)
+        shutil.copytree(self.source, self.inventory)
 
     def try_run(
         self,
@@ -107,6 +115,18 @@ class Fabric:
             raise AssertionError(f"{playbook} failed with status {done.status}: {done.output[-3000:]}")
         return done
 
+    def run_as_foretold(self, *options: str) -> Run:
+        """A run that does exactly what check mode says it would, and leaves the next one nothing to do."""
+        foretold = self.run("--check", "-v", *options).did()
+        if not foretold:
+            raise AssertionError("check mode foretold nothing")
+        done = self.run("-v", *options)
+        if (did := done.did()) != foretold:
+            raise AssertionError(f"check mode foretold {foretold}, and the run did {did}")
+        if changed := self.run().changed:
+            raise AssertionError(f"a second run changed {changed}")
+        return done
+
     def await_leases(self, seconds: float = 60.0) -> None:
         """Wait until every instance has an address again."""
         deadline = time.monotonic() + patient(seconds)
@@ -124,6 +144,17 @@ class Fabric:
         except LabError as error:
             raise AssertionError(f"{error}\n{self.scene()}") from error
         return cloud
+
+    def empty(self) -> None:
+        """Take everything out of the intent, as foretold; the owners stop their instances."""
+
+        def nothing(intent: Intent) -> None:
+            for variable in intent.keys() - {"weft_fabric", "weft_tenants"}:
+                intent[variable] = []
+
+        self.change(nothing)
+        self.run_as_foretold("-e", "weft_max_removal_percent=100")
+        instances.start(self.cloud)
 
     def scene(self) -> str:
         """How bridges, links and services are now: what tells why an instance has no lease."""

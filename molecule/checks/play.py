@@ -29,6 +29,8 @@ def environment(extra: Mapping[str, str] | None = None, collections: Path = COLL
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
         # A file of ours, so that a user's own settings do not change what is read from the output.
         "ANSIBLE_CONFIG": str(Path(__file__).with_name("ansible.cfg")),
+        # Molecule forces colours on all that it starts.
+        "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_NOCOLOR": "1",
         "PYTHONUNBUFFERED": "1",
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from checks.cloud import GUEST, SILENCE, Cloud
@@ -16,6 +18,8 @@ from checks.streams import Background
 from lab.shell import patient
 
 PORT, PROXIED_PORT = 8000, 8001
+#: Whose certificate tests make.
+SITE = "site.example.net"
 
 
 class Web(Background):
@@ -104,9 +108,27 @@ def silent(cloud: Cloud, where: str, urls: Sequence[str]) -> bool:
     return all(get(cloud, where, url, seconds=SILENCE).status == 0 for url in urls)
 
 
-def await_backends(cloud: Cloud, url: str, wanted: set[str], seconds: float = 20.0) -> None:
+def await_backends(cloud: Cloud, url: str, wanted: set[str], seconds: float = 20.0, where: str = "wan") -> None:
     """Wait until exactly these answer: checks take a while to see that a server was started or killed."""
     deadline = time.monotonic() + patient(seconds)
-    while (seen := set(names(cloud, "wan", url, 6))) != wanted:
+    while (seen := set(names(cloud, where, url, 6))) != wanted:
         if time.monotonic() > deadline:
             raise CheckFailedError(f"{', '.join(sorted(seen))} answer at {url}, not {', '.join(sorted(wanted))}")
+
+
+def make_pair(directory: Path, host: str) -> tuple[str, str]:
+    """A certificate for a host, and its key, as PEM."""
+    directory.mkdir(parents=True, exist_ok=True)
+    key, certificate = directory / f"{host}.key", directory / f"{host}.pem"
+    made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
+    files = ["-keyout", str(key), "-out", str(certificate), "-addext", f"subjectAltName=DNS:{host}"]
+    subprocess.run(["openssl", "req", "-x509", *made, *files], check=True, capture_output=True)
+    return certificate.read_text(), key.read_text()
+
+
+def shown_certificate(cloud: Cloud, site: str, host: str) -> str:
+    """The subject that a client which asks for this host is shown."""
+    command = (
+        f"openssl s_client -connect {site}:443 -servername {host} </dev/null 2>/dev/null | openssl x509 -noout -subject"
+    )
+    return cloud.read("wan", command).strip().rpartition(" ")[2].rpartition("=")[2]

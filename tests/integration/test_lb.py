@@ -7,14 +7,13 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from checks.cloud import SILENCE, Cloud, tcp
 from checks.fabric import Fabric, Intent
-from checks.web import PORT, PROXIED_PORT, Web, await_backends, get, names, silent
+from checks.web import PORT, PROXIED_PORT, Web, await_backends, get, make_pair, names, shown_certificate, silent
 
 pytestmark = pytest.mark.packets
 
@@ -70,16 +69,6 @@ def with_balancers(intent: Intent) -> None:
     ]
 
 
-def make_pair(directory: Path, host: str) -> tuple[str, str]:
-    """A certificate for a host, and its key, as PEM."""
-    directory.mkdir(exist_ok=True)
-    key, certificate = directory / f"{host}.key", directory / f"{host}.pem"
-    made = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
-    files = ["-keyout", str(key), "-out", str(certificate), "-addext", f"subjectAltName=DNS:{host}"]
-    subprocess.run(["openssl", "req", "-x509", *made, *files], check=True, capture_output=True)
-    return certificate.read_text(), key.read_text()
-
-
 def give_certificates(fabric: Fabric, host: str) -> list[str]:
     """One certificate as variables, one as files; returns a line of each key, to be looked for."""
     files = fabric.inventory / "certificates"
@@ -97,14 +86,6 @@ def give_certificates(fabric: Fabric, host: str) -> list[str]:
     }  # fmt: skip
     (fabric.inventory / "group_vars" / "all" / "certificates.yml").write_text(yaml.safe_dump(variables))
     return [text.splitlines()[1] for text in (key, other_key)]
-
-
-def shown_certificate(cloud: Cloud, site: str, host: str) -> str:
-    """The subject that a client which asks for this host is shown."""
-    command = (
-        f"openssl s_client -connect {site}:443 -servername {host} </dev/null 2>/dev/null | openssl x509 -noout -subject"
-    )
-    return cloud.read("wan", command).strip().rpartition(" ")[2].rpartition("=")[2]
 
 
 @pytest.fixture

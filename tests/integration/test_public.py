@@ -31,24 +31,6 @@ print("ready", flush=True)
 sys.stdin.readline()
 """
 
-# Asks several places from one address of its own.
-FROM = """
-import socket, sys
-for place in sys.argv[2:]:
-    address, port = place.split(":")
-    try:
-        link = socket.create_connection((address, int(port)), 5, (sys.argv[1], 0))
-        link.sendall(b"hello\\n")
-        print(link.recv(200).decode().strip())
-    except OSError as error:
-        print(error)
-"""
-
-
-def ask_from(cloud: Cloud, where: str, own: str, *places: str) -> list[str]:
-    """Which address of the asker each place (ADDRESS:PORT) saw, when it asks from one of its own addresses."""
-    return list(map(saw, cloud.on(where, ["python3", "-c", FROM, own, *places]).stdout.splitlines()))
-
 
 def with_secondary_ips(intent: Intent) -> None:
     """Two more addresses on vpc-ins2: one with an elastic IP, both with a forward; one VIP for two subnets' SNAT."""
@@ -75,8 +57,8 @@ def test_secondary_ips_elastic_ips_and_a_shared_virtual_ip(fabric: Fabric) -> No
 
     # One virtual IP: two subnets leave with it, and forwards and a load balancer answer on it.
     assert saw(cloud.ask("vpc-ins3", [tcp(WORLD)])[0]) == vip
-    assert [ask_from(cloud, "vpc-ins2", one, f"{WORLD}:8080") for one in (own, shop)] == [[vip], [vip]]
-    assert ask_from(cloud, "vpc-ins2", blog, f"{WORLD}:8080") == [eip]
+    assert [cloud.ask_from("vpc-ins2", one, f"{WORLD}:8080") for one in (own, shop)] == [[vip], [vip]]
+    assert cloud.ask_from("vpc-ins2", blog, f"{WORLD}:8080") == [eip]
     balanced, forwarded = cloud.ask("wan", [tcp(vip, 8081), tcp(vip, 2223)])
     assert who(balanced) in ("vpc-port-test-2 admin", "vpc-port-test-3 admin")
     assert who(forwarded) == "vpc-port-test-2 admin"
@@ -94,7 +76,7 @@ def test_secondary_ips_elastic_ips_and_a_shared_virtual_ip(fabric: Fabric) -> No
     assert stays.told()["broken"] is None
     assert who(cloud.ask("wan", [tcp(eip)])[0]) == "vpc-ins3 admin"
     assert saw(cloud.ask("vpc-ins3", [tcp(WORLD)])[0]) == eip
-    assert ask_from(cloud, "vpc-ins2", blog, f"{WORLD}:8080") == [vip]
+    assert cloud.ask_from("vpc-ins2", blog, f"{WORLD}:8080") == [vip]
 
     # An address in use does not go, and nothing is touched.
     def forget(intent: Intent) -> None:
@@ -185,7 +167,7 @@ def way_back(cloud: Cloud) -> None:
     came_by(cloud)
     seen = [f"{target}:8080" for target in (first, third, elastic)] + [f"{leased}:2231"]
     for own in (UPSTREAM, LEASED):
-        *translated, one, two = ask_from(cloud, "wan", own, *seen, f"{vip}:8080", f"{leased}:8082")
+        *translated, one, two = cloud.ask_from("wan", own, *seen, f"{vip}:8080", f"{leased}:8082")
         assert translated == [own] * 4
         assert {one, two} <= {"192.168.20.1"}, "the balancers' backends see the router"
     assert saw(cloud.ask("wan", [tcp(leased, 2299)])[0]) == "nobody"
@@ -257,7 +239,7 @@ def test_nics_leave_with_addresses_of_their_own(fabric: Fabric) -> None:
     wanted = {"vpc-port-test-1": vip, "vpc-port-test-2": OWN, "vpc-ins1": elastic, "vpc-ins2": vip, "vpc-ins3": OWN}
     assert {one: saw(cloud.ask(one, [tcp(WORLD)])[0]) for one in wanted} == wanted
     secondary = {name: cloud.recorded(f"admin/vpc-ins2/0/{name}:ip") for name in ("as-its-nic", "other")}
-    found = {name: ask_from(cloud, "vpc-ins2", own, f"{WORLD}:8080") for name, own in secondary.items()}
+    found = {name: cloud.ask_from("vpc-ins2", own, f"{WORLD}:8080") for name, own in secondary.items()}
     assert found == {"as-its-nic": [vip], "other": [other]}
 
     # Who is not translated leaves as it is, and the outside has no way back to it; inside nothing is different.

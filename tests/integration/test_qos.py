@@ -6,10 +6,10 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
-from checks.bulk import BULK_PORT, Receiver, publish_bulk, transfer
+from checks.bulk import BULK_PORT, Receiver, on_the_wire, publish_bulk, transfer
 from checks.cloud import Cloud, tcp
 from checks.fabric import Fabric, Intent
 from checks.parallel import each
@@ -21,8 +21,6 @@ pytestmark = pytest.mark.packets
 
 MEGABIT = 10**6
 MEASURED = "4s"
-#: What goes with the payload of a segment: Ethernet, IP and TCP headers with time stamps; limits count whole frames.
-HEADERS = 14 + 20 + 32
 #: TCP probes the tail of what it sent when answers are suddenly later than they were, and counts that as a retransmit.
 #: One in a thousand segments; what polices instead of shaping costs fifty times as many.
 PROBES = 1 / 1000
@@ -48,11 +46,6 @@ def limit(intent: Intent) -> None:
     # The forward's address allows less inbound: that holds.
     publish_bulk(vpc, {"qos": {"ingress": "50M", "egress": "30M"}}, {"qos": {"ingress": "35M", "egress": "25M"}})
     instances["vpc-ins3"]["nics"][0]["qos"] = {"ingress": 30_000_000, "egress": "20000K"}
-
-
-def on_the_wire(told: dict[str, Any]) -> float:
-    """Bits per second of whole frames."""
-    return float(told["bits"] * (told["segment"] + HEADERS) / told["segment"])
 
 
 def measure(cloud: Cloud, ways: list[Way]) -> None:
