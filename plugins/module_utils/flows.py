@@ -60,6 +60,8 @@ class Reason(NamedTuple):
     forward          public address, protocol, first port: it took the flow
     refused          the same: the forward is there, but for others
     listener         public address, protocol, port
+    balanced         the same: a backend of a listener that nftables balances took the flow
+    unserved         the same: the listener is there, but for others, or no backend of it takes new flows
     snat             the prefix
     gateway          the prefix of the subnet whose router address a hairpin connection leaves with
     route            destination, next hop (empty for a black hole), distance, senders (empty: everybody)
@@ -110,6 +112,24 @@ class _Forward(NamedTuple):
     sources: _Prefixes[str]
 
 
+class _Balancer(NamedTuple):
+    allowed: _Prefixes[str]
+    denied: _Prefixes[str]
+    weights: dict[tuple[str, int], int]
+
+    def admits(self, source: str) -> bool:
+        if _longest(self.denied, source) is not None:
+            return False
+        return not self.allowed or _longest(self.allowed, source) is not None
+
+    def target(self, actual: Translated) -> Optional[tuple[str, int]]:
+        """The backend that a live flow has, if it may keep it; else one of those that new flows go to."""
+        kept = (actual.target or "", actual.target_port or 0)
+        if kept in self.weights:
+            return kept
+        return next((target for target, weight in self.weights.items() if weight), None)
+
+
 def _number(address: str) -> int:
     parts = address.split(".")
     return int(parts[0]) << 24 | int(parts[1]) << 16 | int(parts[2]) << 8 | int(parts[3])
@@ -145,11 +165,12 @@ class Translation:
     The keys of ``raw``: subnets, elastic_in, elastic_out, forwards ([public address, protocol, first port, last port,
     target, first target port, allowed prefixes]; no prefixes: everybody), snat ([[prefix, address; null: as it is]]),
     router_addresses ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers
-    ([[address, protocol, port]]), routes ([[prefix, next hop or null, distance, prefix of the senders that it is for or
-    null]]), main_only ([prefix]: destinations that routes for senders do not lead to), egress ({subnet: policy}, see
-    Policy), management ([[own address with prefix length, ports that it answers on]]), routing_peers ([[prefix,
-    destination, protocol, port]]: whose routing protocols are heard). One that an older release wrote lacks some of
-    them.
+    ([[address, protocol, port]]), udp_balancers ([{place: [address, port], allowed: [prefix], denied: [prefix],
+    backends: [[address, port, weight]]}]; one of weight 0 gets no new flows), routes ([[prefix, next hop or null,
+    distance, prefix of the senders that it is for or null]]), main_only ([prefix]: destinations that routes for
+    senders do not lead to), egress ({subnet: policy}, see Policy), management ([[own address with prefix length,
+    ports that it answers on]]), routing_peers ([[prefix, destination, protocol, port]]: whose routing protocols are
+    heard). One that an older release wrote lacks some of them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -199,11 +220,23 @@ class Translation:
     @cached_property
     def _own(self) -> frozenset[str]:
         own = frozenset(self.raw.get("router_addresses", {}).values()) | frozenset(self.raw.get("public_addresses", ()))
+        own |= {address for address, _port in self._udp_balancers}
         return own | {address for address, _protocol, _port in self._balancers}
 
     @cached_property
     def _balancers(self) -> frozenset[tuple[str, str, int]]:
         return frozenset((address, protocol, port) for address, protocol, port in self.raw.get("balancers", ()))
+
+    @cached_property
+    def _udp_balancers(self) -> dict[tuple[str, int], _Balancer]:
+        return {
+            (one["place"][0], one["place"][1]): _Balancer(
+                _prefixes({cidr: cidr for cidr in one["allowed"]}),
+                _prefixes({cidr: cidr for cidr in one["denied"]}),
+                {(address, port): weight for address, port, weight in one["backends"]},
+            )
+            for one in self.raw.get("udp_balancers", ())
+        }
 
     @cached_property
     def _forwards(self) -> dict[tuple[str, str], list[_Forward]]:
@@ -273,18 +306,31 @@ class Translation:
                 return forward
         return None
 
-    def target(self, flow: Flow) -> tuple[Optional[str], Optional[int], Optional[Reason]]:
-        """Where destination translation sends the flow, an elastic IP first, then a forward; and which of them."""
+    def target(self, flow: Flow, actual: Translated) -> tuple[Optional[str], Optional[int], Optional[Reason]]:
+        """Where destination translation sends the flow, and the rule that does: an elastic IP first, then a forward."""
         elastic = self.raw.get("elastic_in", {}).get(flow.destination)
         if elastic is not None:
             return elastic, None, Reason("elastic_in", (flow.destination,))
         forward = self._forward(flow)
         if forward is None:
-            return None, None, None
+            return self._balanced(flow, actual)
         key = (flow.destination, flow.protocol, forward.first)
         if forward.sources and _longest(forward.sources, flow.source) is None:
             return None, None, Reason("refused", key)
         return forward.target, forward.target_first + flow.destination_port - forward.first, Reason("forward", key)
+
+    def _balanced(self, flow: Flow, actual: Translated) -> tuple[Optional[str], Optional[int], Optional[Reason]]:
+        """The backend that a listener of udp gives the flow."""
+        balancer = self._udp_balancers.get((flow.destination, flow.destination_port))
+        # A load balancer on a subnet's address is for subnets.
+        stranger = self.subnet(flow.destination) is not None and self.way(flow.source).subnet is None
+        if flow.protocol != "udp" or balancer is None or stranger:
+            return None, None, None
+        key = (flow.destination, flow.protocol, flow.destination_port)
+        target = balancer.target(actual) if balancer.admits(flow.source) else None
+        if target is None:
+            return None, None, Reason("unserved", key)
+        return target[0], target[1], Reason("balanced", key)
 
     def source(self, flow: Flow, way: Way, redirected: bool) -> tuple[Optional[str], Optional[Reason]]:
         """As whose the flow leaves that way, and the rule that says so."""
@@ -301,10 +347,11 @@ class Translation:
         return address, None if cidr is None else Reason("snat", (cidr,))
 
 
-def judge(flow: Flow, config: Translation) -> Verdict:
+def judge(flow: Flow, config: Translation, actual: Translated = Translated()) -> Verdict:
     """What the router does with the flow.
 
-    That a router forwards a flow presumes that it knows a way: a default route, for what lies outside.
+    ``actual`` is what a live connection's entry says: where several targets will do, it keeps its own. That a router
+    forwards a flow presumes that it knows a way: a default route, for what lies outside.
     """
     came = config.way(flow.source)
     if config.own(flow.source):
@@ -315,7 +362,7 @@ def judge(flow: Flow, config: Translation) -> Verdict:
     peer = config.routing_peer(flow)
     if peer is not None:
         return Verdict(ACCEPT, True, reasons=(peer,))
-    target, port, reason = config.target(flow)
+    target, port, reason = config.target(flow, actual)
     reasons = [one for one in (came.route, reason) if one is not None]
     if came.nowhere:
         # The first packet may pass, its answer never does.
@@ -340,6 +387,8 @@ def _sent(flow: Flow, config: Translation) -> Verdict:
 
 def _received(flow: Flow, config: Translation, came: Way, reasons: list[Reason]) -> Verdict:
     """A connection to the router itself: its services for subnets, and what load balancers listen on."""
+    if any(reason.kind == "unserved" for reason in reasons):
+        return Verdict(REJECT, True, reasons=tuple(reasons))
     # A load balancer on a subnet's address is for subnets.
     if config.listens(flow) and (came.subnet is not None or config.subnet(flow.destination) is None):
         listener = Reason("listener", (flow.destination, flow.protocol, flow.destination_port))
@@ -382,7 +431,7 @@ def ends(flow: Flow, actual: Translated, old: Translation, new: Translation) -> 
     ``actual`` is what the connection's entry says. It keeps alive what lives under the new rules already, and what the
     old rules did not reach: a connection that a route of another router's leads elsewhere leaves untranslated.
     """
-    was, is_now = judge(flow, old), judge(flow, new)
+    was, is_now = judge(flow, old, actual), judge(flow, new, actual)
     if was == is_now:
         return False
     if was.action == ACCEPT and is_now.action != ACCEPT:

@@ -45,6 +45,12 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
     )
     listeners = draw(st.lists(places, max_size=2, unique=True))
     translated = draw(st.lists(st.sampled_from(PREFIXES[:4]), unique=True))
+    balanced = draw(
+        st.lists(st.sampled_from([*(one for one in PUBLIC if one not in elastic), "192.168.20.9"]), unique=True)
+    )
+    backends = st.lists(
+        st.tuples(guests, st.just(53), st.integers(0, 2)), min_size=1, max_size=3, unique_by=lambda one: one[0]
+    )
     return {
         "subnets": ["192.168.20.0/24", "192.168.21.0/24"],
         "router_addresses": {"lan1": "192.168.20.1", "lan2": "192.168.21.1"},
@@ -59,6 +65,10 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
         "routes": [[destination, hop, distance, senders] for (destination, distance, senders), hop in routes.items()],
         "main_only": ["192.168.20.0/24", "192.168.21.0/24", "198.51.100.0/25"],
         "balancers": [[address, protocol, 81 + 20 * (protocol == "udp")] for address, protocol in listeners],
+        "udp_balancers": [
+            {"place": [address, 53], "allowed": draw(allowed), "denied": draw(allowed), "backends": draw(backends)}
+            for address in balanced
+        ],
     }
 
 
@@ -77,13 +87,16 @@ def rules(raw: Mapping[str, Any]) -> dict[Reason, dict[str, Any]]:
                 one[3] or "",
             ]
             found[Reason(name, tuple(key))] = {**raw, kind: [other for other in raw[kind] if other is not one]}
+    for one in raw["udp_balancers"]:
+        others = [other for other in raw["udp_balancers"] if other is not one]
+        found[Reason("balanced", (one["place"][0], "udp", 53))] = {**raw, "udp_balancers": others}
     return found
 
 
 def decided(flow: Flow, raw: Mapping[str, Any]) -> set[Reason]:
-    """The rules of a verdict; a forward that refuses is the same rule as one that takes."""
-    reasons = judge(flow, Translation(raw)).reasons
-    return {one._replace(kind="forward") if one.kind == "refused" else one for one in reasons}
+    """The rules of a verdict; a forward or a listener that refuses is the same rule as one that takes."""
+    same = {"refused": "forward", "unserved": "balanced"}
+    return {one._replace(kind=same.get(one.kind, one.kind)) for one in judge(flow, Translation(raw)).reasons}
 
 
 @SOME

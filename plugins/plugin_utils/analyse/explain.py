@@ -80,12 +80,7 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
         yield Reason("elastic_in", (elastic["address"],)), elastic
         if elastic["outbound"]:
             yield Reason("elastic_out", (elastic["target"],)), elastic
-    for forward in router["port_forwards"]:
-        key = (forward["address"], forward["protocol"], forward["first"])
-        yield Reason("forward", key), forward
-        yield Reason("refused", key), forward
-    for listener in router["listeners"]:
-        yield Reason("listener", (listener["address"], listener["transport"], listener["port"])), listener
+    yield from _services(router)
     for nat in router["source_nats"]:
         yield Reason("snat", (nat["cidr"],)), nat
     for nat in router["nic_source_nats"]:
@@ -102,6 +97,19 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
     for subnet in router["subnets"]:
         for kind in ("subnet", "to_subnet", "gateway"):
             yield Reason(kind, (subnet["cidr"],)), subnet
+
+
+def _services(router: _Part) -> Iterator[tuple[Reason, _Part]]:
+    """Those that have ports of an address."""
+    for forward in router["port_forwards"]:
+        key = (forward["address"], forward["protocol"], forward["first"])
+        yield Reason("forward", key), forward
+        yield Reason("refused", key), forward
+    for listener in router["listeners"]:
+        yield Reason("listener", (listener["address"], listener["transport"], listener["port"])), listener
+    for listener in router["udp_listeners"]:
+        for kind in ("balanced", "unserved"):
+            yield Reason(kind, (listener["address"], "udp", listener["port"])), listener
 
 
 def _sentence(reason: Reason, part: _Part, flow: Flow) -> str:
@@ -129,6 +137,18 @@ def _refused(part: _Part, flow: Flow) -> str:
 
 def _listener(part: _Part, flow: Flow) -> str:
     return f"Load balancer {part['balancer']} answers on {_service(flow)} of {part['address']}."
+
+
+def _balanced(part: _Part, flow: Flow) -> str:
+    targets = ", ".join(f"{one['address']} port {one['port']}" for one in part["backends"] if one["weight"])
+    return f"Load balancer {part['balancer']} shares {_service(flow)} of {part['address']} out to {targets}."
+
+
+def _unserved(part: _Part, flow: Flow) -> str:
+    service = f"{_service(flow)} of {part['address']}"
+    if not any(one["weight"] for one in part["backends"]):
+        return f"Load balancer {part['balancer']} has no backend that takes new flows for {service}: all are drained."
+    return f"Load balancer {part['balancer']} does not serve {flow.source} on {service}; it is rejected."
 
 
 def _route(part: _Part, _flow: Flow) -> str:
@@ -161,6 +181,8 @@ _WORDS: dict[str, Callable[[_Part, Flow], str]] = {
     "forward": _forward,
     "refused": _refused,
     "listener": _listener,
+    "balanced": _balanced,
+    "unserved": _unserved,
     "snat": _snat,
     "gateway": lambda part, flow: (
         f"{flow.source} came by a public address, so it is shown as {part['gateway']}: the answer must pass the router."

@@ -25,6 +25,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     DomainName,
     Flag,
     Name,
+    Payload,
     Port,
     Prefix,
     Reference,
@@ -39,13 +40,21 @@ HostName = Annotated[str, Strict(), StringConstraints(pattern=HOST_PATTERN)]
 CookieName = Annotated[str, Strict(), StringConstraints(pattern=COOKIE_PATTERN)]
 HttpStatus = Annotated[str, Strict(), StringConstraints(pattern=STATUS_PATTERN)]
 
+#: Among how many slots a listener of udp is shared out: most small sums of weights divide it.
+SLOTS = 240
+
 
 class HealthCheck(Node):
     """How a listener finds out which backends are well."""
 
     kind: ClassVar[str] = "health check"
 
-    type: Literal["tcp", "http"] = Field(default="tcp", description="`tcp`: it connects. `http`: it answers a request.")
+    type: Literal["tcp", "http", "udp", "icmp"] | None = Field(
+        default=None,
+        description="`tcp`: it connects. `http`: it answers a request. `udp`: it answers a datagram. `icmp`: a ping. "
+        "Default `tcp`; a listener of udp names one of `udp`, `tcp` and `icmp`.",
+    )
+    port: Port | None = Field(default=None, description="Port that is checked; default that of the backends.")
     interval: Seconds = Field(default=5, description="Seconds between two checks.")
     timeout: Seconds = Field(default=2, description="Seconds until a check has failed.")
     rise: Times = Field(default=2, description="Successes until a backend is up.")
@@ -55,6 +64,17 @@ class HealthCheck(Node):
     status: HttpStatus | None = Field(
         default=None, description="Status or range of statuses that is well for type `http`; default `200-399`."
     )
+    send: Payload | None = Field(
+        default=None, description="What type `udp` sends: text, or bytes as `hex:` and their digits."
+    )
+    expect: Payload | None = Field(
+        default=None, description="What the answer to it contains, written likewise; default: any answer will do."
+    )
+
+    @property
+    def method(self) -> str:
+        """The type, given or not."""
+        return self.type or "tcp"
 
 
 class Stickiness(Node):
@@ -176,7 +196,7 @@ class Listener(Balanced):
 
     kind: ClassVar[str] = "listener"
 
-    protocol: Literal["tcp", "http", "https"] = Field(
+    protocol: Literal["tcp", "http", "https", "udp"] = Field(
         default="tcp", description="Protocol. `https`: TLS ends here, and the backends get plain HTTP."
     )
     port: Port = Field(description="Port on the load balancer's address.")
@@ -201,12 +221,12 @@ class Listener(Balanced):
     @property
     def is_http(self) -> bool:
         """Whether requests are seen, not only connections."""
-        return self.protocol != "tcp"
+        return self.protocol in ("http", "https")
 
     @property
-    def transport(self) -> str:
+    def transport(self) -> Literal["tcp", "udp"]:
         """The protocol whose ports the listener takes."""
-        return "tcp"
+        return "udp" if self.protocol == "udp" else "tcp"
 
     @property
     def balanced(self) -> Iterator[Balanced]:

@@ -36,6 +36,10 @@ _BANDWIDTH = re.compile(r"([1-9][0-9]{0,8})([KMG])", re.ASCII)
 _THOUSANDS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 _CODE = re.compile(r"[0-9]{1,5}", re.ASCII)
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+", re.ASCII)
+
+# Bytes of a datagram that passes everywhere, whatever the underlay.
+LONGEST_PAYLOAD = 512
 
 # Autonomous systems that nobody can be (RFC 7607, RFC 6793, RFC 7300).
 _ASN_RESERVED = frozenset({0, 23456, 65535, 2**32 - 1})
@@ -187,6 +191,17 @@ def _asn(value: object) -> int:
     return value
 
 
+def _payload(value: object) -> bytes:
+    digits = value[4:] if isinstance(value, str) and value.startswith("hex:") else None
+    if not isinstance(value, str) or (digits is not None and not _HEX.fullmatch(digits)):
+        refuse("WEFT-B3-payload", "is no content of a datagram", "Write text, or hex: and two digits for each byte.")
+    payload = value.encode() if digits is None else bytes.fromhex(digits)
+    if not 1 <= len(payload) <= LONGEST_PAYLOAD:
+        reason = f"is {len(payload)} bytes, and 1 to {LONGEST_PAYLOAD} are possible"
+        refuse("WEFT-B3-payload", reason, "Write something shorter." if payload else "Write something, or remove it.")
+    return payload
+
+
 def _mac(value: object) -> object:
     return value.lower().replace("-", ":") if isinstance(value, str) else value
 
@@ -273,6 +288,11 @@ Bandwidth = Annotated[
     ),
 ]
 Asn = Annotated[int, PlainValidator(_asn), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 2**32 - 2})]
+Payload = Annotated[
+    bytes,
+    PlainValidator(_payload),
+    WithJsonSchema({"type": "string", "minLength": 1, "description": "Text, or bytes as hex: and their digits"}),
+]
 Mac = Annotated[
     str, Strict(), StringConstraints(pattern=MAC_PATTERN), BeforeValidator(_mac), AfterValidator(_check_mac)
 ]

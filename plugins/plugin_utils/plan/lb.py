@@ -5,26 +5,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from ipaddress import collapse_addresses
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import HealthCheck as WantedHealthCheck
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Listener as WantedListener
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import LoadBalancer, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import SLOTS
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import Backend as WantedBackend
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import Balanced as WantedBalanced
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import HttpRule as WantedRule
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import Stickiness as WantedStickiness
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.port_forward import disjoint
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import (
     Backend,
     Balanced,
     Certificate,
+    DatagramCheck,
     HealthCheck,
     HttpRule,
     InternalAddress,
     Listener,
     Stickiness,
     Timeouts,
+    UdpListener,
 )
 
 #: Seconds that a connection may be silent: HTTP has requests, of a TCP stream nothing is known.
@@ -32,12 +37,23 @@ _SILENCE = {True: 60, False: 3600}
 
 
 def listeners(context: Context, vpc: Vpc) -> tuple[Listener, ...]:
-    """Return every listener of a VPC's load balancers, by balancer and name."""
+    """Return the listeners of a VPC's load balancers that HAProxy has, by balancer and name."""
     return tuple(
-        _listener(context, vpc, balancer, wanted)
-        for balancer in sorted(vpc.load_balancers, key=lambda one: one.name)
-        for wanted in sorted(balancer.listeners, key=lambda one: one.name)
+        _listener(context, vpc, balancer, wanted) for balancer, wanted in _wanted(vpc) if wanted.protocol != "udp"
     )
+
+
+def udp_listeners(context: Context, vpc: Vpc) -> tuple[UdpListener, ...]:
+    """Return those that nftables has."""
+    return tuple(
+        _udp_listener(context, vpc, balancer, wanted) for balancer, wanted in _wanted(vpc) if wanted.protocol == "udp"
+    )
+
+
+def _wanted(vpc: Vpc) -> Iterator[tuple[LoadBalancer, WantedListener]]:
+    for balancer in sorted(vpc.load_balancers, key=lambda one: one.name):
+        for wanted in sorted(balancer.listeners, key=lambda one: one.name):
+            yield balancer, wanted
 
 
 def certificates(context: Context, vpc: Vpc) -> tuple[Certificate, ...]:
@@ -95,6 +111,24 @@ def _listener(context: Context, vpc: Vpc, balancer: LoadBalancer, wanted: Wanted
     )
 
 
+def _udp_listener(context: Context, vpc: Vpc, balancer: LoadBalancer, wanted: WantedListener) -> UdpListener:
+    return UdpListener(
+        key=f"listener {vpc.key}/{balancer.name}/{wanted.name}",
+        source=wanted.path,
+        name=wanted.name,
+        balancer=balancer.name,
+        address=_address(context, vpc, balancer),
+        internal=balancer.network is not None,
+        port=wanted.port,
+        algorithm=wanted.algorithm,
+        slots=SLOTS,
+        backends=tuple(_backend(context, vpc, one, wanted.backend_port or 0) for one in wanted.backends),
+        health_check=_datagram_check(wanted.health_check),
+        allowed_cidrs=disjoint(wanted.allowed_cidrs),
+        denied_cidrs=tuple(map(str, collapse_addresses(wanted.denied_cidrs))),
+    )
+
+
 def _balanced(context: Context, vpc: Vpc, wanted: WantedBalanced, proxy: str) -> Balanced:
     return Balanced(
         proxy=proxy,
@@ -125,9 +159,23 @@ def _health_check(wanted: WantedHealthCheck) -> HealthCheck:
         timeout=wanted.timeout,
         rise=wanted.rise,
         fall=wanted.fall,
-        uri=(wanted.uri or "/") if wanted.type == "http" else None,
+        port=wanted.port,
+        uri=(wanted.uri or "/") if wanted.method == "http" else None,
         host=wanted.host,
         status=wanted.status or "200-399",
+    )
+
+
+def _datagram_check(wanted: WantedHealthCheck) -> DatagramCheck:
+    return DatagramCheck(
+        type=wanted.method,
+        interval=wanted.interval,
+        timeout=wanted.timeout,
+        rise=wanted.rise,
+        fall=wanted.fall,
+        port=wanted.port,
+        send=(wanted.send or b"").hex(),
+        expect=(wanted.expect or b"").hex(),
     )
 
 

@@ -25,13 +25,13 @@ def port_forwards(context: Context, vpc: Vpc) -> tuple[PortForward, ...]:
             last=wanted.ports[1],
             target=context.nic_address(vpc.tenant, wanted.target),
             target_first=wanted.target_ports[0],
-            allowed_cidrs=_disjoint(wanted.allowed_cidrs),
+            allowed_cidrs=disjoint(wanted.allowed_cidrs),
         )
         for wanted in sorted(vpc.port_forwards, key=lambda one: one.name)
     )
 
 
-def _disjoint(allowed: Iterable[IPv4Network]) -> tuple[str, ...]:
-    """Return who may use a forward as prefixes that do not overlap, since nft refuses others; none means everybody."""
+def disjoint(allowed: Iterable[IPv4Network]) -> tuple[str, ...]:
+    """Return who may use a port as prefixes that do not overlap, since nft refuses others; none means everybody."""
     cidrs = tuple(map(str, collapse_addresses(allowed)))
     return () if cidrs == ("0.0.0.0/0",) else cidrs

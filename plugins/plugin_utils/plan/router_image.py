@@ -12,6 +12,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Image
 
+#: frr-pythontools brings the Python that roles/lb's checker runs on.
 PACKAGES = (
     "conntrack",
     "dbus",

@@ -274,7 +274,8 @@ class Backend:
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How a backend is probed: seconds between and per probe, probes until it is up or down.
+    """How a backend is probed: seconds between and per probe, probes until it is up or down, and at which port if
+    not its own.
 
     With a ``uri`` it is asked by HTTP, and ``status`` is a status or a range of them.
     """
@@ -283,9 +284,24 @@ class HealthCheck:
     timeout: int
     rise: int
     fall: int
+    port: int | None
     uri: str | None
     host: str | None
     status: str
+
+
+@dataclass(frozen=True)
+class DatagramCheck:
+    """The same for a listener of udp: ``type`` is udp, tcp or icmp; ``send`` and ``expect`` are hexadecimal digits."""
+
+    type: str
+    interval: int
+    timeout: int
+    rise: int
+    fall: int
+    port: int | None
+    send: str
+    expect: str
 
 
 @dataclass(frozen=True)
@@ -350,6 +366,25 @@ class Listener:
     redirect_port: int | None
     max_connections: int | None
     timeouts: Timeouts
+
+
+@dataclass(frozen=True)
+class UdpListener:
+    """One address and port of a load balancer for UDP, which nftables balances; ``slots`` are shared out by weight."""
+
+    key: str
+    source: str
+    name: str
+    balancer: str
+    address: str
+    internal: bool
+    port: int
+    algorithm: str
+    slots: int
+    backends: tuple[Backend, ...]
+    health_check: DatagramCheck
+    allowed_cidrs: tuple[str, ...]
+    denied_cidrs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -494,6 +529,7 @@ class Router:
     elastic_ips: tuple[ElasticIp, ...]
     port_forwards: tuple[PortForward, ...]
     listeners: tuple[Listener, ...]
+    udp_listeners: tuple[UdpListener, ...]
     certificates: tuple[Certificate, ...]
     internal_addresses: tuple[InternalAddress, ...]
     routes: tuple[Route, ...]

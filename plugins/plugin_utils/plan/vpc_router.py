@@ -60,6 +60,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
         elastic_ips=eip.elastic_ips(context, vpc, public),
         port_forwards=port_forward.port_forwards(context, vpc),
         listeners=lb.listeners(context, vpc),
+        udp_listeners=lb.udp_listeners(context, vpc),
         certificates=lb.certificates(context, vpc),
         internal_addresses=lb.internal_addresses(context, vpc, {link.network: link.inner for link in inside}),
         routes=routes.routes(context, vpc),

@@ -12,6 +12,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import SETTINGS, Ho
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.memory import no_cycle_collection
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importing a module registers its rules
     balancers,
+    balancers_udp,
     dedicated,
     dynamic_routing,
     egress,
@@ -63,6 +64,7 @@ TOPICS = (
     services,
     dedicated,
     balancers,
+    balancers_udp,
     qos,
     quotas,
 )

@@ -20,14 +20,14 @@ def _balancers(intent: Intent) -> Iterator[tuple[Vpc, LoadBalancer]]:
             yield vpc, balancer
 
 
-def _listeners(intent: Intent) -> Iterator[tuple[Vpc, Listener]]:
+def listeners(intent: Intent) -> Iterator[tuple[Vpc, Listener]]:
     for vpc, balancer in _balancers(intent):
         for listener in balancer.listeners:
             yield vpc, listener
 
 
-def _balanced(intent: Intent) -> Iterator[tuple[Vpc, Listener, Balanced]]:
-    for vpc, listener in _listeners(intent):
+def balanced(intent: Intent) -> Iterator[tuple[Vpc, Listener, Balanced]]:
+    for vpc, listener in listeners(intent):
         for group in listener.balanced:
             yield vpc, listener, group
 
@@ -40,7 +40,7 @@ def something_behind(intent: Intent) -> Iterator[Fault]:
             yield Fault(
                 balancer.at("listeners"), None, "is an empty list", "Add a listener, or remove the load balancer."
             )
-    for _vpc, listener, group in _balanced(intent):
+    for _vpc, listener, group in balanced(intent):
         if not group.backends and not (group is listener and listener.redirect_to_https):
             remedy = f"Add a backend, or remove the {group.kind}."
             yield Fault(group.at("backends"), None, "is an empty list", remedy)
@@ -49,7 +49,7 @@ def something_behind(intent: Intent) -> Iterator[Fault]:
 @rule("WEFT-B1-backend-port")
 def backends_have_ports(intent: Intent) -> Iterator[Fault]:
     """Where there are backends, their port is given."""
-    for _vpc, _listener, group in _balanced(intent):
+    for _vpc, _listener, group in balanced(intent):
         if group.backends and group.backend_port is None:
             reason = f"is missing, and {group.name} has backends"
             yield Fault(group.at("backend_port"), None, reason, "Add the port that the backends listen on.")
@@ -59,7 +59,7 @@ def backends_have_ports(intent: Intent) -> Iterator[Fault]:
 def certificates_exist(intent: Intent) -> Iterator[Fault]:
     """A listener of https, and no other, names certificates, and they are its tenant's."""
     known = Known(lambda: ((one.tenant, one.name) for one in intent.certificates))
-    for vpc, listener in _listeners(intent):
+    for vpc, listener in listeners(intent):
         https = listener.protocol == "https"
         if https and not listener.certificates:
             reason = f"is empty, and listener {listener.name} is of https"
@@ -76,7 +76,7 @@ def certificates_exist(intent: Intent) -> Iterator[Fault]:
 @rule("WEFT-B1-twice")
 def backends_differ(intent: Intent) -> Iterator[Fault]:
     """A listener or a group of it names each backend once."""
-    for vpc, _listener, group in _balanced(intent):
+    for vpc, _listener, group in balanced(intent):
         seen: dict[str, int] = {}
         for index, backend in enumerate(group.backends):
             nic = intent.instance(vpc.tenant, backend.instance)
@@ -89,18 +89,18 @@ def backends_differ(intent: Intent) -> Iterator[Fault]:
 @rule("WEFT-B3-http")
 def http_checks(intent: Intent) -> Iterator[Fault]:
     """Only a health check of type http has a uri, a host or a status."""
-    for _vpc, _listener, group in _balanced(intent):
+    for _vpc, _listener, group in balanced(intent):
         check = group.health_check
         for key in ("uri", "host", "status"):
-            if check.type != "http" and getattr(check, key) is not None:
-                reason = f"is given, and the health check of {group.name} is of type {check.type}"
+            if check.method != "http" and getattr(check, key) is not None:
+                reason = f"is given, and the health check of {group.name} is of type {check.method}"
                 yield Fault(check.at(key), getattr(check, key), reason, f"Write type: http, or remove {key}.")
 
 
 @rule("WEFT-B4-cookie")
 def cookies(intent: Intent) -> Iterator[Fault]:
     """Stickiness by the application's cookie names it, and stickiness by address has none."""
-    for _vpc, _listener, group in _balanced(intent):
+    for _vpc, _listener, group in balanced(intent):
         sticky = group.stickiness
         if sticky is None:
             continue
@@ -115,7 +115,7 @@ def cookies(intent: Intent) -> Iterator[Fault]:
 @rule("WEFT-B5-http")
 def needs_http(intent: Intent) -> Iterator[Fault]:
     """Rules, groups, redirects and cookies need a listener that sees requests; it redirects only from http."""
-    for _vpc, listener in _listeners(intent):
+    for _vpc, listener in listeners(intent):
         sticky = listener.stickiness
         if listener.protocol != "http" and listener.redirect_to_https is not None:
             yield _protocol(listener, listener.at("redirect_to_https"), listener.redirect_to_https, "http")
@@ -136,7 +136,7 @@ def _protocol(listener: Listener, path: str, value: object, wanted: str) -> Faul
 @rule("WEFT-B5-group")
 def rules_lead_somewhere(intent: Intent) -> Iterator[Fault]:
     """A rule of a listener says which requests it is for, and names a backend group of the listener."""
-    for _vpc, listener in _listeners(intent):
+    for _vpc, listener in listeners(intent):
         groups = [group.name for group in listener.backend_groups]
         for one in listener.rules:
             if one.group not in groups:

@@ -23,6 +23,20 @@ RESTRICTED = {
     "name": "some", "virtual_ip": "vip-pf", "protocol": "udp", "port": "5000-5002", "target": "vpc-ins3",
     "target_port": "6000-6002", "allowed_cidrs": ["10.0.0.0/30", "10.0.0.1/32", "192.168.21.0/24"],
 }  # fmt: skip
+NAMES = {
+    "name": "names", "virtual_ip": "vip-pf",
+    "listeners": [
+        {
+            "name": "dns", "protocol": "udp", "port": 53, "backend_port": 53,
+            "backends": ["vpc-port-test-1", "vpc-ins2"],
+            "health_check": {"type": "icmp"}, "denied_cidrs": ["10.0.0.9"],
+        },
+        {
+            "name": "log", "protocol": "udp", "port": 514, "backends": [{"instance": "vpc-ins2", "drain": True}],
+            "backend_port": 514, "health_check": {"type": "udp", "send": "?"},
+        },
+    ],
+}  # fmt: skip
 BY_SENDER = [
     {"source": "192.168.21.0/24", "destination": "198.18.0.0/15", "next_hop": "vpc-ins3"},
     {"source": "192.168.21.0/24", "destination": "172.30.0.0/16", "type": "blackhole"},
@@ -32,6 +46,7 @@ BY_SENDER = [
 def analysis(edit: Callable[[dict[str, Any]], None] = lambda _vpc: None) -> RouterAnalysis:
     variables, hosts = walkthrough()
     variables["weft_vpcs"][0]["port_forwards"].append(RESTRICTED)
+    variables["weft_vpcs"][0]["load_balancers"].append(NAMES)
     variables["weft_fabric"]["route_denylist"] = ["198.51.100.0/24"]
     variables["weft_vpcs"][0]["routes"] += BY_SENDER
     nics = {one["name"]: one["nics"][0] for one in variables["weft_instances"]}
@@ -73,6 +88,14 @@ def short(answer: Answer) -> tuple[str, list[str]]:
         (flow("tcp", OUTSIDE, VIP, 5001), "drop here", ["router admin/vpc-1"]),
         (flow("tcp", OUTSIDE, VIP, 8081), "accept here", ["listener web-on-shared-vip/line"]),
         (flow("tcp", INS1, VIP, 8081), "accept here", ["listener web-on-shared-vip/line"]),
+        (flow("udp", OUTSIDE, VIP, 53), "accept onwards", ["listener names/dns", "subnet vpc-1-1"]),
+        (
+            flow("udp", INS2, VIP, 53),
+            "accept onwards",
+            ["listener names/dns", "subnet vpc-1-2", "subnet vpc-1-1", "subnet vpc-1-1"],
+        ),
+        (flow("udp", "10.0.0.9", VIP, 53), "reject here", ["listener names/dns"]),
+        (flow("udp", INS1, VIP, 514), "reject here", ["listener names/log"]),
         (flow("icmp", OUTSIDE, VIP), "drop here", ["router admin/vpc-1"]),
         (flow("icmp", OUTSIDE, OWN), "drop here", ["router admin/vpc-1"]),
         (flow("tcp", OUTSIDE, TEST1, 23), "drop onwards", ["router admin/vpc-1"]),
@@ -181,11 +204,26 @@ def test_every_rule_has_its_place_and_a_sentence() -> None:
         (flow("tcp", TEST1, OUTSIDE, 80), f"{TEST1} leaves with {VIP}."),
         (flow("tcp", INS2, OUTSIDE, 80), f"192.168.21.0/24 leaves with {OWN}."),
         (flow("tcp", INS3, OUTSIDE, 80), f"{INS3} leaves as it is."),
+        (
+            flow("udp", "10.0.0.9", VIP, 53),
+            "Load balancer names does not serve 10.0.0.9 on udp port 53 of 10.172.11.93; it is rejected.",
+        ),
+        (
+            flow("udp", OUTSIDE, VIP, 514),
+            "Load balancer names has no backend that takes new flows for udp port 514 of 10.172.11.93: all are "
+            "drained.",
+        ),
         (flow("tcp", OUTSIDE, VIP, 8081), "Load balancer web-on-shared-vip answers on tcp port 8081 of 10.172.11.93."),
     ],
 )
 def test_why_not_and_who_answers(asked: Flow, sentence: str) -> None:
     assert analysis().explain(asked).rules[-1].sentence == sentence
+
+
+def test_a_listener_of_udp_names_its_backends() -> None:
+    (first, *_others) = analysis().explain(flow("udp", OUTSIDE, VIP, 53)).rules
+    backends = "192.168.20.154 port 53, 192.168.21.2 port 53"
+    assert first.sentence == f"Load balancer names shares udp port 53 of 10.172.11.93 out to {backends}."
 
 
 def test_a_stopped_router_does_nothing() -> None:

@@ -25,12 +25,25 @@ CONFIG: dict[str, Any] = {
     ],
     "router_addresses": {"lan1": "192.168.20.1", "lan2": "192.168.21.1"},
     "balancers": [["10.172.11.94", "tcp", 8080]],
+    "udp_balancers": [
+        {
+            "place": ["10.172.11.94", 53],
+            "allowed": ["203.0.113.0/24", "192.168.0.0/16"],
+            "denied": ["203.0.113.128/25"],
+            "backends": [["192.168.20.8", 5300, 0], ["192.168.20.9", 5300, 1], ["192.168.21.9", 53, 2]],
+        },
+        {"place": ["192.168.20.250", 53], "allowed": [], "denied": [], "backends": [["192.168.20.9", 53, 1]]},
+    ],
 }
 ROUTER = Translation(CONFIG)
 
 
 def tcp(source: str, destination: str, port: int = 80) -> Flow:
     return Flow("tcp", source, destination, 40000, port)
+
+
+def dns(source: str, destination: str = "10.172.11.94") -> Flow:
+    return Flow("udp", source, destination, 40000, 53)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +82,21 @@ def tcp(source: str, destination: str, port: int = 80) -> Flow:
             id="hairpin into another subnet",
         ),
         pytest.param(tcp("192.168.20.6", "10.172.11.94", 8080), Translated(), id="balancer"),
+        pytest.param(dns("203.0.113.9"), Translated("192.168.20.9", 5300), id="balancer of UDP, not a drained backend"),
+        pytest.param(
+            dns("192.168.20.6"), Translated("192.168.20.9", 5300, "192.168.20.1"), id="balancer of UDP, hairpin"
+        ),
+        pytest.param(dns("203.0.113.200"), Translated(), id="balancer of UDP, denied"),
+        pytest.param(dns("198.51.100.1"), Translated(), id="balancer of UDP, not allowed"),
+        pytest.param(tcp("203.0.113.9", "10.172.11.94", 53), Translated(), id="balancer of UDP, TCP"),
+        pytest.param(
+            dns("192.168.21.6", "192.168.20.250"),
+            Translated("192.168.20.9", 53, "192.168.20.1"),
+            id="balancer of UDP in a subnet",
+        ),
+        pytest.param(
+            dns("203.0.113.9", "192.168.20.250"), Translated(), id="balancer of UDP in a subnet, from outside"
+        ),
         pytest.param(tcp("192.168.20.6", "192.168.21.1", 53), Translated(), id="router itself"),
     ],
 )
@@ -138,6 +166,42 @@ def test_what_lives_under_the_new_rules_already_lives_on(new: Translation) -> No
 def test_a_connection_that_a_route_leads_elsewhere_lives_on() -> None:
     """It goes to 172.31.0.1 through an instance, so the source translation never reached it."""
     assert not ends(tcp("192.168.20.6", "172.31.0.1"), Translated(), ROUTER, NEW_EXIT)
+
+
+def served(*backends: list[Any], **more: Any) -> Translation:
+    """The router with other backends behind its public listener of UDP."""
+    public, inner = CONFIG["udp_balancers"]
+    return changed(udp_balancers=[{**public, "backends": list(backends), **more}, inner])
+
+
+DRAINED, KEPT, OTHER = CONFIG["udp_balancers"][0]["backends"]
+
+
+@pytest.mark.parametrize(
+    ("new", "ended"),
+    [
+        pytest.param(served(DRAINED, KEPT), {"192.168.21.9"}, id="one goes: its own flows end"),
+        pytest.param(served(KEPT, OTHER), {"192.168.20.8"}, id="a drained one goes"),
+        pytest.param(
+            served(DRAINED, [*KEPT[:2], 0], [*OTHER[:2], 5], ["192.168.20.7", 9, 1]), set(), id="weights, new"
+        ),
+        pytest.param(served(DRAINED, [KEPT[0], 5301, 1], OTHER), {"192.168.20.9"}, id="another port"),
+        pytest.param(served(DRAINED, KEPT, OTHER, denied=["203.0.113.9/32"]), {"all"}, id="the client is denied"),
+        pytest.param(served(DRAINED, KEPT, OTHER, allowed=[]), set(), id="everybody is allowed"),
+        pytest.param(changed(udp_balancers=[]), {"all"}, id="the listener goes"),
+    ],
+)
+def test_flows_of_a_listener_of_udp_stay_with_their_backends(new: Translation, ended: set[str]) -> None:
+    live = {one[0]: Translated(one[0], one[1]) for one in (DRAINED, KEPT, OTHER)}
+    gone = {backend for backend, actual in live.items() if ends(dns("203.0.113.9"), actual, ROUTER, new)}
+    assert gone == (live.keys() if ended == {"all"} else ended)
+
+
+def test_without_a_backend_for_new_flows_a_listener_of_udp_rejects() -> None:
+    for asker in ("203.0.113.9", "192.168.20.6"):
+        assert judge(dns(asker), served(DRAINED)).action == "reject"
+    assert judge(dns("198.51.100.1"), ROUTER).action == "reject"
+    assert judge(dns("203.0.113.9", "192.168.20.250"), ROUTER).action == "drop"
 
 
 def test_an_empty_configuration_translates_nothing() -> None:

@@ -52,6 +52,13 @@ def test_one_port_may_serve_two_protocols() -> None:
     assert ids(variables, hosts) == set()
 
 
+def test_a_port_may_have_a_listener_of_tcp_and_one_of_udp() -> None:
+    variables, hosts = walkthrough()
+    listeners = variables["weft_vpcs"][0]["load_balancers"][0]["listeners"]
+    listeners.append(listeners[0] | {"name": "udp", "protocol": "udp", "health_check": {"type": "icmp"}})
+    assert ids(variables, hosts) == set()
+
+
 def test_a_range_of_ports_may_be_shifted() -> None:
     variables, hosts = walkthrough()
     forward = variables["weft_vpcs"][0]["port_forwards"][0]
