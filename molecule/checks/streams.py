@@ -66,6 +66,20 @@ class Flows(Background):
         return dict(json.loads(self.process.stdout.readline()))
 
 
+class Datagrams(Background):
+    """One UDP flow of which lines may get lost, see guest/datagrams.py."""
+
+    def __init__(self, cloud: Cloud, where: str, address: str, port: int) -> None:
+        super().__init__(cloud, where, ["python3", "-c", (GUEST / "datagrams.py").read_text(), address, str(port)])
+
+    def tell(self) -> dict[str, Any]:
+        """Since the last time: lines with `answers`, `lost` and `refused`, and `who` answered, one after the other."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write("tell\n")
+        self.process.stdin.flush()
+        return dict(json.loads(self.process.stdout.readline()))
+
+
 class Ping(Background):
     """An echo request every 10 ms."""
 

@@ -43,7 +43,10 @@ def publish(intent: Intent) -> None:
         forward = {**common, "port": FORWARD + number, "target": target, "target_port": LINE_PORT}
         vpc["port_forwards"].append({**forward, "virtual_ip": "vip-pf"})
         listener = {**common, "port": LISTENER + number, "backends": [target], "backend_port": LINE_PORT}
-        vpc["load_balancers"][1]["listeners"].append(listener)
+        datagrams = {**listener, "name": f"udp-to-{target}", "protocol": "udp", "health_check": {"type": "icmp"}}
+        vpc["load_balancers"][1]["listeners"] += [listener, datagrams]
+    some = {**datagrams, "name": "some", "port": LISTENER + len(TARGETS), "allowed_cidrs": SOME}
+    vpc["load_balancers"][1]["listeners"].append(some)
     for wanted in FORWARDS:
         allowed = {"allowed_cidrs": SOME} if str(wanted["name"]).startswith("some") else {}
         vpc["port_forwards"].append({**wanted, **allowed, "virtual_ip": "vip-pf"})
@@ -103,6 +106,7 @@ def cells(cloud: Cloud) -> Iterator[Cell]:
             seen = shown(cloud, caller, target)
             yield Cell(caller, "forward", tcp(vip(cloud), FORWARD + number), target, seen)
             yield Cell(caller, "listener", tcp(vip(cloud), LISTENER + number), target, gateway(cloud, target))
+            yield Cell(caller, "listener of udp", udp(vip(cloud), LISTENER + number), target, seen)
             if target in WITH_EIP:
                 elastic = cloud.public("vpc-1", WITH_EIP[target], "elastic_ip")
                 for ask in (tcp, udp):
@@ -194,6 +198,7 @@ def probes(cloud: Cloud) -> Iterator[tuple[str, Question]]:
     for caller in (*TARGETS, *OUTSIDE):
         for ask, address, port in (
             (tcp, vip(cloud), FORWARD), (tcp, vip(cloud), LISTENER), (tcp, vip(cloud), 7100), (udp, vip(cloud), ROW[0]),
+            (udp, vip(cloud), LISTENER), (udp, vip(cloud), LISTENER + len(TARGETS)),
             (udp, vip(cloud), 7001), (tcp, vip(cloud), 9), (udp, own, 9), (tcp, own, LINE_PORT), (tcp, elastic, 23),
             (udp, elastic, LINE_PORT), (tcp, "203.0.113.1", LINE_PORT), (tcp, lan, 22),
         ):  # fmt: skip
