@@ -66,13 +66,13 @@ def test_only_addresses_of_the_neighbors_network_are_announced() -> None:
 
 
 def test_a_learned_default_route_comes_before_the_gateways() -> None:
-    def metric(router: dict[str, Any]) -> bool:
-        files = (file for item in render(told(router)) for file in item["files"])
-        return any("Metric=3355443200" in file.get("content", "") for file in files)
+    def gateway(router: dict[str, Any]) -> set[str]:
+        files = [file for item in render(told(router)) for file in item["files"] if "/10-pub4.network" in file["path"]]
+        return {line for file in files for line in file["content"].splitlines() if line.startswith("Table=")}
 
-    assert not metric(bgp(accept=["172.16.0.0/16"]))
-    assert metric(bgp(accept=["0.0.0.0/0"]))
-    assert metric({"ospf": {"accept": ["0.0.0.0/0"]}})
+    assert gateway(bgp(accept=["172.16.0.0/16"])) == set()
+    assert gateway(bgp(accept=["0.0.0.0/0"])) == {"Table=default"}
+    assert gateway({"ospf": {"accept": ["0.0.0.0/0"]}}) == {"Table=default"}
 
 
 def test_passwords_are_put_in_by_the_host_alone() -> None:
