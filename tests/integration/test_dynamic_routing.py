@@ -41,6 +41,14 @@ router bgp 65000
  exit-address-family
 exit
 """
+LEASED, LEASED_OWN = "198.51.100.1", "198.51.100.91"
+LEASED_BGP = f"""\
+router bgp 65000
+ bgp router-id {LEASED}
+ no bgp ebgp-requires-policy
+ neighbor {LEASED_OWN} remote-as 65010
+exit
+"""
 OSPF = f"""\
 interface eth1
  ip ospf area 0.0.0.0
@@ -110,10 +118,10 @@ def ospf_adjacency(cloud: Cloud) -> tuple[str, int]:
     return adjacency.get("nbrState", "none"), adjacency.get("stateChangeCounter", 0)
 
 
-def learned(cloud: Cloud, protocol: str) -> set[str]:
-    """The prefixes that wan has routes for by the router."""
+def learned(cloud: Cloud, protocol: str, gateway: str = OWN) -> set[str]:
+    """The prefixes that wan has routes for by an address of the router."""
     routes = json.loads(cloud.read("wan", f"ip -j route show proto {protocol}"))
-    return {one["dst"] for one in routes if one.get("gateway") == OWN}
+    return {one["dst"] for one in routes if one.get("gateway") == gateway}
 
 
 def believed(cloud: Cloud, protocol: str) -> set[str]:
@@ -188,6 +196,27 @@ def test_ospf_announces_public_addresses(fabric: Fabric) -> None:
         eventually("learned with a wrong password", set(), lambda: learned(cloud, "ospf"))
         assert answers(cloud, "eip-a") == "nobody"
         _taken_back(fabric, "ospfd", "ospf")
+
+
+def speak_bgp_on_a_leased_line(intent: Intent) -> None:
+    line = {"name": "leased", "interface": "eth3", "cidr": "198.51.100.0/24", "gateway": LEASED, "ip_ranges": []}
+    intent["weft_provider_networks"].append({**intent["weft_provider_networks"][0], **line})
+    router = router_of(intent)
+    router["public_networks"] = [{"network": "leased", "ip": LEASED_OWN}]
+    router["bgp"] = {"asn": 65010, "neighbors": [{"address": LEASED, "asn": 65000}]}
+    eip = {"name": "eip-leased", "network": "leased", "target": "vpc-ins2"}
+    intent["weft_vpcs"][0]["elastic_ips"].append(eip)
+
+
+def test_a_neighbor_is_told_addresses_of_its_network(fabric: Fabric) -> None:
+    cloud = fabric.cloud
+    with upstream(cloud, LEASED_BGP):
+        fabric.change(speak_bgp_on_a_leased_line)
+        fabric.run()
+        eventually("learned", public(cloud, "eip-leased"), lambda: learned(cloud, "bgp", LEASED_OWN))
+        assert answers(cloud, "eip-leased") == "vpc-ins2 admin"
+        assert who(cloud.ask("vpc-ins2", [tcp(WAN_ADDRESS)])[0]).startswith("wan")
+        assert fabric.run().changed == 0
 
 
 def _told(fabric: Fabric) -> None:
