@@ -28,6 +28,9 @@ def add_routes(intent: Intent) -> None:
         {"destination": "0.0.0.0/0", "source": "192.168.20.2/32", "next_hop": "vpc-ins2"},
         {"destination": "0.0.0.0/0", "source": "192.168.20.2/32", "next_hop": "vpc-ins3", "distance": 129},
     ]
+    for instance in intent["weft_instances"]:
+        if instance["name"] in HOPS:
+            instance["nics"][0]["allowed_addresses"] = ["172.31.0.0/16", "198.51.100.0/24"]
     intent["weft_fabric"]["route_denylist"] = ["198.51.100.128/25"]
 
 

@@ -34,7 +34,12 @@ class Nic(Node):
         default=(), description="Further addresses, in the same network; the guest sets them up itself."
     )
     mac: Mac | None = Field(default=None, description="Its MAC; default: made from the name.")
-    allowed_addresses: tuple[Prefix, ...] = Field(default=(), description="Further addresses that it may send from.")
+    allowed_addresses: tuple[Prefix, ...] = Field(
+        default=(), description="Further addresses that it may send from, and answer ARP for."
+    )
+    port_security: Flag = Field(
+        default=True, description="Whether it may send only with its own MAC and from its own addresses."
+    )
     default: Flag | None = Field(
         default=None, description="Whether it gets the default route; default: the first NIC that does not say false."
     )

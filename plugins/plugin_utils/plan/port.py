@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, collapse_addresses
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import NicRef
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names, qos, vxlan_pool
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must
@@ -19,6 +21,7 @@ def plan(context: Context) -> None:
 
 def _port(context: Context, nic: NicRef) -> Port:
     bridge, mtu = _attachment(context, nic)
+    own, *secondary = (context.text(f"{one.address_key}:ip") for one in nic.addresses)
     return Port(
         key=f"port {nic.key}",
         source=nic.nic.path,
@@ -29,12 +32,20 @@ def _port(context: Context, nic: NicRef) -> Port:
         instance=nic.instance.name,
         tenant=nic.instance.tenant,
         index=nic.nic_index,
-        ip=context.text(f"{nic.key}:ip"),
-        secondary_ips=tuple(context.text(f"{one.address_key}:ip") for one in nic.addresses[1:]),
+        ip=own,
+        secondary_ips=tuple(secondary),
+        port_security=nic.nic.port_security,
+        sends_from=_sends_from(nic, [own, *secondary]),
         default=nic.nic_index == nic.instance.default_nic,
         classes=qos.port_classes(nic),
         egress_class=qos.egress_class(context, nic),
     )
+
+
+def _sends_from(nic: NicRef, own: list[str]) -> tuple[str, ...]:
+    """Return what a NIC may send from, each address once: nftables takes no intervals that overlap."""
+    wanted = [IPv4Network(address) for address in own] + list(nic.nic.allowed_addresses)
+    return tuple(str(one) for one in collapse_addresses(wanted))
 
 
 def _attachment(context: Context, nic: NicRef) -> tuple[str, int]:

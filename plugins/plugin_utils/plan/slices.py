@@ -102,7 +102,8 @@ class Segment:
 class Port:
     """An instance's NIC on its hypervisor: the device name and guest MAC whoever starts the guest must use.
 
-    DHCP gives the guest ``ip``; the secondary ones are its own to set up.
+    DHCP gives the guest ``ip``; the secondary ones are its own to set up. With ``port_security`` it sends from
+    ``sends_from`` (addresses and prefixes) and nothing else.
     """
 
     key: str
@@ -116,6 +117,8 @@ class Port:
     index: int
     ip: str
     secondary_ips: tuple[str, ...]
+    port_security: bool
+    sends_from: tuple[str, ...]
     default: bool
     classes: tuple[TrafficClass, ...] = ()
     egress_class: str | None = None
