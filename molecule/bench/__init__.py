@@ -3,3 +3,5 @@
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
+#: The lab that is measured in.
+LAB = "bnch"

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import dataplane, report, runs
+from bench import LAB, dataplane, report, runs
 from lab.paths import ROOT
 
 PARTS = ("controller", "dataplane", "runs")
@@ -61,7 +61,7 @@ def main() -> None:
     """Measure, keep the results beside each other, and write the page if all of it is there."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
-    parser.add_argument("--lab", default=os.environ.get("WEFT_LAB", "bench"), help="id of the lab to use")
+    parser.add_argument("--lab", default=os.environ.get("WEFT_LAB", LAB), help="id of the lab to use")
     parser.add_argument("--repetitions", type=int, help="how often each thing is measured, where the time is short")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

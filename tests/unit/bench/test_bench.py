@@ -6,7 +6,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from bench import dataplane, fabrics, paths, report, stages
+from bench import LAB, dataplane, fabrics, paths, report, stages
+
+from lab.paths import Paths
 
 COUNT = 3
 
@@ -28,6 +30,10 @@ def results() -> dict[str, Any]:
         "small": {"ping": [2.0], "nothing": [4.0], "one": [5.0]},
         "large": {"count": 100, "first": 9.0, "ping": [3.0], "nothing": [flow], "add": [flow], "remove": [flow]},
     }
+
+
+def test_the_lab_can_be_made() -> None:
+    assert Paths(LAB).lab == LAB
 
 
 def test_the_page_gives_medians_ratios_and_goals(results: dict[str, Any]) -> None:
