@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import certificates, passwords
@@ -70,9 +69,7 @@ class ActionModule(HostAction):
 
     def _intent(self, *names: str) -> dict[str, Any]:
         """Return variables of the inventory as plain Python, with their secrets."""
-        templated = self._templar.template({name: self.variables.get(name) for name in names})
-        plain: dict[str, Any] = json.loads(json.dumps(templated, default=str))
-        return plain
+        return {name: self.plain(self.variables.get(name)) for name in names}
 
 
 def _phases(roles: list[str] | None) -> list[str]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +20,6 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, store
 from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, emptied, make, moved_on
 
 display = Display()
-#: What begins a Jinja expression, statement or comment; JSON's own syntax has none of it.
-TEMPLATE_MARKS = ("{{", "{%", "{#")
 COLOURS = {"+": "green", "~": "yellow", "-": "red"}
 
 
@@ -93,19 +90,8 @@ class ActionModule(WeftAction):
     def _intent(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the weft_* variables as plain Python, without secrets; and certificates' digests."""
         names = [name for name in self.variables if name.startswith("weft_")]
-        plain = {name: self._plain(self.variables[name]) for name in names}
+        plain = {name: self.plain(self.variables[name]) for name in names}
         return certificates.seal(passwords.seal(plain), self.read_text)
-
-    def _plain(self, value: Any) -> Any:
-        """Return a variable's value as plain Python. Ansible walks it only if there is something in it to template or
-        to decrypt: it takes a second for ten thousand objects."""
-        try:
-            text = json.dumps(value)
-        except TypeError:
-            text = None
-        if text is None or any(mark in text for mark in TEMPLATE_MARKS):
-            text = json.dumps(self._templar.template(value), default=str)
-        return json.loads(text)
 
     def _inventory(self) -> Inventory:
         groups = {str(name): [str(host) for host in hosts] for name, hosts in self.variables["groups"].items()}
@@ -116,8 +102,8 @@ class ActionModule(WeftAction):
         survey = raw.get("_weft_survey") or {}
         links = survey.get("addresses")
         return Host(
-            vtep_ip=self._plain(raw.get("weft_vtep_ip")),
-            interfaces=self._plain(raw.get("weft_provider_interfaces")) or {},
+            vtep_ip=self.plain(raw.get("weft_vtep_ip")),
+            interfaces=self.plain(raw.get("weft_provider_interfaces")) or {},
             links=None
             if links is None
             else {

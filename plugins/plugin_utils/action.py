@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,9 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerErr
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
+
+#: What begins a Jinja expression, statement or comment; JSON's own syntax has none of it.
+TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 class WeftAction(ActionBase):
@@ -35,6 +39,17 @@ class WeftAction(ActionBase):
             return self.act(result)
         except (DependencyError, IntentError, LedgerError, store.PlanError) as error:
             raise AnsibleActionFail(str(error)) from None
+
+    def plain(self, value: Any) -> Any:
+        """Return a variable's value as plain Python. Ansible walks it only if there is something in it to template or
+        to decrypt: it takes a second for ten thousand objects."""
+        try:
+            text = json.dumps(value)
+        except TypeError:
+            text = None
+        if text is None or any(mark in text for mark in TEMPLATE_MARKS):
+            text = json.dumps(self._templar.template(value), default=str)
+        return json.loads(text)
 
     def read_text(self, path: str) -> str:
         """Return the text of a file of the controller, decrypted if Vault encrypted it."""
