@@ -30,6 +30,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import (
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.shape_rules import SHAPE_RULES
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import Service, Traffic
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import PortRange
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.virtual_ip import VirtualIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
@@ -69,8 +70,10 @@ __all__ = [
     "RouterImage",
     "RouterOffering",
     "SecondaryIp",
+    "Service",
     "Snat",
     "Tenant",
+    "Traffic",
     "VirtualIp",
     "VniRange",
     "Vpc",

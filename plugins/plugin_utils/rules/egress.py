@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.traffic import port_faults
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import networks
 
 
@@ -15,7 +16,4 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import network
 def ports_of_protocols(intent: Intent) -> Iterator[Fault]:
     """An egress rule names ports only for tcp or udp."""
     for _vpc, network in networks(intent):
-        for item in network.egress_rules:
-            if item.ports is not None and item.protocol not in ("tcp", "udp"):
-                reason = f"are given, but the rule's protocol is {item.protocol}, which has no ports"
-                yield Fault(item.at("ports"), str(item.ports), reason, "Remove ports, or write protocol: tcp or udp.")
+        yield from port_faults(network.egress_rules)

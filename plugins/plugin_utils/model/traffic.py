@@ -1,0 +1,31 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a rule of a filter is about: protocol, ports, ICMP messages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Ports
+
+Octet = Annotated[int, Strict(), Field(ge=0, le=255)]
+
+
+class Service(Node):
+    """A protocol with some or all of its ports, or every protocol."""
+
+    protocol: Literal["any", "tcp", "udp", "icmp"] = Field(default="any", description="Protocol.")
+    ports: Ports | None = Field(
+        default=None, description='Port, or a range like "8000-8080", of tcp or udp; default every port.'
+    )
+
+
+class Traffic(Service):
+    """The same, and of ICMP some or all messages: what rules of filters have in common."""
+
+    icmp_type: Octet | None = Field(
+        default=None, description="Type of the ICMP request, like 8 for ping; default every one."
+    )
+    icmp_code: Octet | None = Field(default=None, description="Code of that type; default every one.")
