@@ -38,7 +38,7 @@ CONTENTS = (
 )
 #: How things of ours look in each view.
 OURS = {
-    "links": r"^\d+: w(?:br|vx|pn|vl|p)\d+[:@]",
+    "links": r"^\d+: w(?:br|vx|pn|vl|p|q[bio])\d+[:@]",
     "nft": r"^table .* weft.*",
     "units": r"^weft-.*",
     "processes": r".*weft.*",
@@ -62,7 +62,7 @@ def tokens(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         if kind == "vni":
             found |= {f"wbr{value}", f"wvx{value}", f"VNI={value}", f"vxlan_pool/{value}"}
         elif kind.endswith("port"):
-            found |= {f"wp{value}", f"lan{value}", f"pub{value}"}
+            found |= {f"wp{value}", f"lan{value}", f"pub{value}", f"wqb{value}", f"wqi{value}", f"wqo{value}"}
         elif isinstance(value, str):
             found.add(value)
     return sorted(found - kept)

@@ -96,12 +96,12 @@ def _features(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
     """A kernel that was cut down may lack what only some plans need."""
     routers, vlans = slice_["routers"], [one for one in slice_["provider_bridges"] if one["vlan"] is not None]
     inbound = [router for router in routers if router["shaped_links"]]
-    limited = [port for port in slice_["ports"] if port["classes"] or port["egress_class"]]
+    limited = [port for port in slice_["ports"] if port["classes"] or port["egress"]]
     needed = {
         "bridge": (slice_["segments"] or slice_["provider_bridges"], "bridges"),
         "vxlan": (slice_["segments"], "segments of VXLAN pools"),
         "vlan": (vlans, "provider networks on a VLAN"),
-        "veth": (routers, "links of VPC routers"),
+        "veth": (routers or [one for one in limited if one["egress"]], "links of VPC routers and limits of bandwidth"),
         "htb": (inbound or limited, "limits of bandwidth"),
         "nft_bridge": (slice_["ports"] or inbound, "port security and limits of bandwidth"),
         "nft_nat": (routers, "address translation in VPC routers"),

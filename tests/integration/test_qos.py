@@ -46,6 +46,8 @@ def limit(intent: Intent) -> None:
     # The forward's address allows less inbound: that holds.
     publish_bulk(vpc, {"qos": {"ingress": "50M", "egress": "30M"}}, {"qos": {"ingress": "35M", "egress": "25M"}})
     instances["vpc-ins3"]["nics"][0]["qos"] = {"ingress": 30_000_000, "egress": "20000K"}
+    # Its forward's limits are lower.
+    instances["vpc-port-test-1"]["nics"][0]["qos"] = {"ingress": "70M", "egress": "45M"}
 
 
 def measure(cloud: Cloud, ways: list[Way]) -> None:
@@ -88,9 +90,9 @@ def shaped(cloud: Cloud) -> set[str]:
 
 def test_bandwidth_is_what_was_asked_for(fabric: Fabric) -> None:
     assert shaped(fabric.cloud) == set()
-    fabric.change(limit)
-    fabric.run()
     cloud = fabric.cloud
+    fabric.change(limit)
+    _unbroken(fabric)
     eip, other = (cloud.public("vpc-1", name, "elastic_ip") for name in ("eip-a", "eip-b"))
     forward, balanced = (cloud.public("vpc-1", name, "virtual_ip") for name in ("vip-pf", "vip-lb"))
     ways = [
@@ -104,16 +106,43 @@ def test_bandwidth_is_what_was_asked_for(fabric: Fabric) -> None:
             stack.enter_context(Receiver(cloud, where))
         _await_balancer(cloud, balanced)
         measure(cloud, ways)
+        _neighbours(cloud)
         assert dropped(cloud) == 0
         for told in transfer(cloud, "wan", other, "both", "1s"):
             assert told["bits"] > FULL_SPEED, "a neighbour of limited addresses is slow"
         _changed_live(fabric, eip)
         _repaired(fabric)
         fabric.restore()
-        fabric.run()
+        _unbroken(fabric)
         assert shaped(fabric.cloud) == set()
         for told in transfer(cloud, "wan", eip, "both", "1s"):
             assert told["bits"] > FULL_SPEED, "a limit that was removed is still there"
+
+
+def _unbroken(fabric: Fabric) -> None:
+    """A run that limits a NIC, or no longer does, leaves it its connections, also within its host."""
+    cloud = fabric.cloud
+    with Stream(cloud, "vpc-ins1", cloud.address("vpc-port-test-1"), 8080) as stream:
+        fabric.run()
+    told = stream.told()
+    assert told["broken"] is None and told["gap"] < 1.0, told
+
+
+def _neighbours(cloud: Cloud) -> None:
+    """A NIC's limit holds within its host and network too, and for everybody it sends to together."""
+    address = cloud.address("vpc-port-test-1")
+    measure(cloud, [Way("vpc-ins1", address, 70, 45)])
+    tries = [_sum(cloud, address)]
+    while not 0.95 * 45 <= tries[-1] <= 1.05 * 45 and len(tries) < TRIES:
+        tries.append(_sum(cloud, address))
+    assert 0.95 * 45 <= tries[-1] <= 1.05 * 45, tries
+
+
+def _sum(cloud: Cloud, address: str) -> float:
+    """Mbit/s that a neighbour on its own host and another instance get from an address at once."""
+    receivers = ("vpc-ins1", "vpc-port-test-2")
+    found = each(receivers, lambda where: transfer(cloud, where, address, "down", MEASURED)[0], len(receivers))
+    return sum(map(on_the_wire, found.values())) / MEGABIT
 
 
 def _await_balancer(cloud: Cloud, address: str) -> None:
@@ -144,7 +173,7 @@ def _repaired(fabric: Fabric) -> None:
     cloud = fabric.cloud
     before = shaped(cloud)
     cloud.read(
-        "hv1", "tc qdisc delete dev $(tc qdisc show | sed -n 's/^qdisc htb 1: dev \\(wvx[0-9]*\\) .*/\\1/p') root"
+        "hv1", "tc qdisc delete dev $(tc qdisc show | sed -n 's/^qdisc htb 1: dev \\(wqi[0-9]*\\) .*/\\1/p') root"
     )
     assert shaped(cloud) != before
     assert fabric.run("--check").changed == 1

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.ledger import Value
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.request import Change
 
-_VALUES = {"vni": "VNI", "ip": "address", "mac": "MAC", "class": "traffic class", "nic-class": "traffic class"}
-_OWNERS = {"vni": "VXLAN pool", "ip": "network", "class": "VPC", "nic-class": "segment"}
+_VALUES = {"vni": "VNI", "ip": "address", "mac": "MAC", "class": "traffic class"}
+_OWNERS = {"vni": "VXLAN pool", "ip": "network", "class": "VPC"}
 
 
 def noun(scope: str) -> str:

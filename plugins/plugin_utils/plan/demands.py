@@ -24,8 +24,8 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import qos, routes
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Dedicated, spans
 
-#: Traffic classes have 16 bits: a public address has a pair of them; of a NIC's the lowest are not for it.
-_PAIRS, _CLASSES = numbers([(1, 32000)]), numbers([(16, 64000)])
+#: Traffic classes have 16 bits, and a public address has a pair of them.
+_PAIRS = numbers([(1, 32000)])
 #: Device numbers: with their prefix they stay well within a device name.
 _NUMBERS = numbers([(1, 2**31 - 1)])
 #: Numbers of a router's public networks besides the offering's, which is 1: they fit into one byte of a packet's mark.
@@ -132,15 +132,6 @@ def _instance(intent: Intent, instance: Instance, providers: Mapping[str, Candid
             yield Request(f"{one.address_key}:ip", scope, given, candidates, (one.secondary or nic).path, words)
         yield Request(f"{path}:mac", "mac", str(nic.mac) if nic.mac else None, macs(path), place, subject)
         yield Request(f"{path}:port", "port", None, _NUMBERS, place, subject)
-        if resolved is not None and nic.qos is not None and nic.qos.egress is not None:
-            segment = _segment(intent, *resolved)
-            yield Request(f"{path}:class", f"nic-class:{segment}", None, _CLASSES, nic.qos.path, subject)
-
-
-def _segment(intent: Intent, vpc: Vpc, network: Network) -> str:
-    """Name the segment that a network is on by the network that it belongs to."""
-    shared = network.shared_segment_with and intent.network(vpc.tenant, network.shared_segment_with)
-    return network_path(*shared) if shared else network_path(vpc, network)
 
 
 def _port(prefix: str, place: str, subject: str) -> Iterator[Request]:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
-_OURS = re.compile(r"w(br|vx|pn|vl|p)\d+")
+_OURS = re.compile(r"w(br|vx|pn|vl|p|q[bio])\d+")
 
 STATE = "/var/lib/weft"
 
@@ -34,6 +35,11 @@ def vlan_device(number: int) -> str:
 def port_device(number: int) -> str:
     """Return the host's end of a port, by its number in the ledger (fabric-wide)."""
     return f"wp{number}"
+
+
+def limit_device(which: Literal["b", "i", "o"], number: int) -> str:
+    """Return a device behind a port whose egress is limited: its own bridge, or an end of the link from that."""
+    return f"wq{which}{number}"
 
 
 def router_interface(kind: str, number: int) -> str:

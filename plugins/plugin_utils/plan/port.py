@@ -38,7 +38,7 @@ def _port(context: Context, nic: NicRef) -> Port:
         sends_from=_sends_from(nic, [own, *secondary]),
         default=nic.nic_index == nic.instance.default_nic,
         classes=qos.port_classes(nic),
-        egress_class=qos.egress_class(context, nic),
+        egress=qos.port_limit(context, nic),
     )
 
 

@@ -3,8 +3,8 @@
 """Limits of bandwidth: HTB classes, and which packets are in them (row N7).
 
 What is sent by a device is shaped there. A public address is shaped on its router's public link: inbound where the node
-sends into the router, outbound where the router sends. A NIC is shaped where its host sends to the guest, and where it
-sends into the segment's tunnels.
+sends into the router, outbound where the router sends. A NIC is shaped where its host sends to the guest, and where the
+bridge of its own sends towards its network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Literal
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     ElasticIp,
     Listener,
-    Network,
     NicRef,
     PortForward,
     Qos,
@@ -25,10 +24,12 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     Vpc,
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import (
     BandwidthLimit,
     Link,
+    PortLimit,
     ShapedLink,
     TrafficClass,
 )
@@ -157,18 +158,15 @@ def port_classes(nic: NicRef) -> tuple[TrafficClass, ...]:
     return () if qos is None or qos.ingress is None else (_class("2", qos.ingress),)
 
 
-def egress_class(context: Context, nic: NicRef) -> str | None:
-    """Return the class of what a NIC sends beyond its host."""
+def port_limit(context: Context, nic: NicRef) -> PortLimit | None:
+    """Return the way on which all that a NIC sends is shaped; None if it may send as fast as it can."""
     qos = nic.nic.qos
-    return None if qos is None or qos.egress is None else f"1:{context.number(f'{nic.key}:class'):x}"
-
-
-def segment_classes(context: Context, networks: Iterable[Network], host: str) -> tuple[TrafficClass, ...]:
-    """Return the classes of what a host sends into a segment's tunnels, by NIC."""
-    numbers = sorted(
-        (context.number(f"{nic.key}:class"), nic.nic.qos.egress)
-        for network in networks
-        for nic in context.intent.nics_of(network)
-        if nic.instance.host == host and nic.nic.qos is not None and nic.nic.qos.egress is not None
+    if qos is None or qos.egress is None:
+        return None
+    number = context.number(f"{nic.key}:port")
+    return PortLimit(
+        bridge=names.limit_device("b", number),
+        inner=names.limit_device("i", number),
+        outer=names.limit_device("o", number),
+        classes=(_class("2", qos.egress),),
     )
-    return tuple(_class(f"{number:x}", rate) for number, rate in numbers)

@@ -95,7 +95,19 @@ class Segment:
     mtu: int
     flood: tuple[str, ...]
     stations: tuple[Station, ...]
-    classes: tuple[TrafficClass, ...] = ()
+
+
+@dataclass(frozen=True)
+class PortLimit:
+    """The way out of a port whose egress is limited: a bridge of its own, and a veth link from there to its network's.
+
+    All that the NIC sends is sent by the link's ``inner`` end, and shaped there.
+    """
+
+    bridge: str
+    inner: str
+    outer: str
+    classes: tuple[TrafficClass, ...]
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,7 @@ class Port:
     sends_from: tuple[str, ...]
     default: bool
     classes: tuple[TrafficClass, ...] = ()
-    egress_class: str | None = None
+    egress: PortLimit | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import addressing
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, Vpc, VxlanPool
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names, qos
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Segment, Station
 
@@ -54,7 +54,6 @@ def _plan_segment(context: Context, subnets: list[tuple[Vpc, Network]]) -> None:
                 mtu=max(mtu(pool, network) for _vpc, network in subnets),
                 flood=tuple(sorted((vteps[peer] for peer in hosts if peer != host), key=IPv4Address)),
                 stations=tuple(station for where, station in stations if where != host),
-                classes=qos.segment_classes(context, [network for _vpc, network in subnets], host),
             )
         )
         if vteps[host] not in slice_.vteps:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, ProviderNetwork, Qos
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
 
 
@@ -27,17 +27,6 @@ def _limits(intent: Intent) -> Iterator[Qos]:
         found += [one.qos for one in vpc.port_forwards]
         found += [one.qos for balancer in vpc.load_balancers for one in balancer.listeners]
     yield from (one for one in found if one is not None)
-
-
-@rule("WEFT-N7-provider")
-def egress_of_segments(intent: Intent) -> Iterator[Fault]:
-    """Only a NIC on a segment has a limit of what it sends: a host's own NIC is not ours to shape."""
-    for instance in intent.instances:
-        for nic in instance.nics:
-            network = intent.attachment(instance.tenant, nic.network)
-            if isinstance(network, ProviderNetwork) and nic.qos is not None and nic.qos.egress is not None:
-                reason = f"limits what leaves by the NIC of provider network {network.name}, which others use too"
-                yield Fault(nic.qos.at("egress"), nic.qos.egress, reason, "Limit ingress only, or use a VPC's network.")
 
 
 @rule("WEFT-N7-internal")

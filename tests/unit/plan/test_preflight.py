@@ -52,9 +52,9 @@ def test_a_host_that_is_as_planned_has_nothing_in_the_way() -> None:
         (slice_(segments=[{}]), survey({"vxlan": False}), "WEFT-P11-kernel-feature"),
         (slice_(routers=[{"shaped_links": []}]), survey({"overlay": False}), "WEFT-P11-kernel-feature"),
         (slice_(routers=[{"shaped_links": [{}]}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
-        (slice_(ports=[{"classes": [{}], "egress_class": None}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
+        (slice_(ports=[{"classes": [{}], "egress": None}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
         (
-            slice_(ports=[{"classes": [], "egress_class": None}]),
+            slice_(ports=[{"classes": [], "egress": None}]),
             survey({"nft_bridge": False}),
             "WEFT-P11-kernel-feature",
         ),
@@ -65,7 +65,7 @@ def test_what_is_in_the_way_is_found(wanted: dict[str, Any], seen: dict[str, Any
 
 
 def test_a_feature_that_nothing_uses_may_be_missing() -> None:
-    unlimited = {"classes": [], "egress_class": None}
+    unlimited = {"classes": [], "egress": None}
     wanted = slice_(provider_bridges=[{"vlan": None}], ports=[unlimited], routers=[{"shaped_links": []}])
     assert rules(wanted, survey({"vlan": False, "htb": False})) == []
     assert rules({**wanted, "ports": []}, survey({"nft_bridge": False})) == []
