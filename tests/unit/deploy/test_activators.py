@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import addresses, fdb, networkd, nftables
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Step
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import Result
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import FileSpec, ScopeSpec
@@ -151,13 +151,24 @@ def route(address: str) -> str:
     return f"route replace local {address} dev pub3 table local proto 87\n"
 
 
-def test_addresses_come_and_go(scope: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(addresses, "announce", lambda names, device, scope: told.extend(names))
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that neighbours are told of."""
+    names: list[str] = []
+    monkeypatch.setattr(addresses, "announce", lambda found, device, scope: names.extend(found))
+    return names
+
+
+def changed(scope: Recorder, before: str, after: str) -> list[Work]:
+    """What is to be done when the file of addresses changes."""
     path = f"{addresses.DIRECTORY}/eip"
-    put(scope, path, route("10.0.0.1") + route("10.0.0.2"))
-    batch = change(scope, path, route("10.0.0.2") + route("10.0.0.3"))
-    works = addresses.Addresses().plan(Step({"kind": "addresses", "device": "pub3"}, {path}), batch)
+    put(scope, path, before)
+    step = Step({"kind": "addresses", "device": "pub3"}, {path})
+    return addresses.Addresses().plan(step, change(scope, path, after))
+
+
+def test_addresses_come_and_go(scope: Recorder, told: list[str]) -> None:
+    works = changed(scope, route("10.0.0.1") + route("10.0.0.2"), route("10.0.0.2") + route("10.0.0.3"))
     assert [work.text for work in works] == ["remove 10.0.0.1 and add 10.0.0.3 on pub3"]
     works[0].run()
     assert [stdin for _, stdin in scope.calls] == [route("10.0.0.1").replace("replace", "delete"), route("10.0.0.3")]
@@ -168,13 +179,9 @@ def announced(address: str) -> str:
     return f"route replace unicast {address} dev pub3 table main proto 87\n"
 
 
-def test_an_address_is_withdrawn_without_losing_it(scope: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(addresses, "announce", lambda names, device, scope: told.extend(names))
-    path = f"{addresses.DIRECTORY}/eip"
-    put(scope, path, route("10.0.0.1") + announced("10.0.0.1") + route("10.0.0.2"))
-    batch = change(scope, path, route("10.0.0.1") + route("10.0.0.2") + announced("10.0.0.2"))
-    (work,) = addresses.Addresses().plan(Step({"kind": "addresses", "device": "pub3"}, {path}), batch)
+def test_an_address_is_withdrawn_without_losing_it(scope: Recorder, told: list[str]) -> None:
+    before = route("10.0.0.1") + announced("10.0.0.1") + route("10.0.0.2")
+    (work,) = changed(scope, before, route("10.0.0.1") + route("10.0.0.2") + announced("10.0.0.2"))
     work.run()
     assert [stdin for _, stdin in scope.calls] == [
         announced("10.0.0.1").replace("replace", "delete"),
