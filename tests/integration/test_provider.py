@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from checks.cards import plug, port
 from checks.cloud import Cloud, saw, tcp
 from checks.fabric import Fabric, Intent
 
@@ -36,26 +35,6 @@ def with_vlans(intent: Intent) -> None:
         {"name": "lab-1", "tenant": "admin1", "host": "hv1", "nics": [{"network": "lab"}]},
         {"name": "behind", "tenant": "admin1", "host": "hv2", "nics": [{"network": "vpc-3-1"}]},
     ]
-
-
-def port(fabric: Fabric, instance: str) -> dict[str, Any]:
-    host = next(one["host"] for one in fabric.cloud.intent["weft_instances"] if one["name"] == instance)
-    ports = json.loads((fabric.state / ".weft" / "applied" / f"{host}.json").read_text())["ports"]
-    return {"host": host, **next(one for one in ports if one["instance"] == instance)}
-
-
-def plug(fabric: Fabric, instance: str, *addresses: str) -> None:
-    """A guest configured by hand: nobody of ours serves DHCP on a network that was there before us."""
-    card = port(fabric, instance)
-    name, device = instance, card["device"]
-    commands = [
-        f"ip netns add {name}",
-        f"ip link add {device} type veth peer name eth0 address {card['mac']} netns {name}",
-        f"ip link set {device} up",
-        f"ip -n {name} link set eth0 up mtu {card['mtu']}",
-        *(f"ip -n {name} address add {address}/24 dev eth0" for address in (card["ip"], *addresses)),
-    ]
-    fabric.cloud.read(card["host"], " && ".join(commands))
 
 
 def answers(cloud: Cloud, host: str, instance: str, target: str, source: str, size: int = 56) -> bool:
@@ -95,10 +74,11 @@ def test_vlans_carry_a_public_network_and_guests(fabric: Fabric) -> None:
     fabric.restore()
     fabric.change(with_vlans)
     fabric.run()
+    cloud = fabric.cloud
     for instance in ("office-1", "office-2"):
-        plug(fabric, instance)
-    plug(fabric, "lab-1", STRANGER)
-    cloud, first, second = fabric.cloud, port(fabric, "office-1")["ip"], port(fabric, "office-2")["ip"]
+        plug(cloud, instance)
+    plug(cloud, "lab-1", STRANGER)
+    first, second = port(cloud, "office-1")["ip"], port(cloud, "office-2")["ip"]
     assert answers(cloud, "hv1", "office-1", OUTSIDE, first, size=1472), "to the outside, by its tag, in full size"
     assert answers(cloud, "hv1", "office-1", second, first), "from hypervisor to hypervisor"
     assert not answers(cloud, "hv1", "lab-1", OUTSIDE, STRANGER), "the other VLAN of the same NIC"
