@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from checks.cloud import LINE_PORT, Cloud, saw, tcp, udp, who
@@ -27,6 +27,7 @@ ASKED = {"type": "udp", "send": "well?", "expect": "hex:20736177", **TIMES}
 CONNECTED, PINGED = {"type": "tcp", **TIMES}, {"type": "icmp", **TIMES}
 SERVICE = "weft-lb-udp.service"
 REFUSED = "!Connection refused"
+Seen = TypeVar("Seen")
 
 
 def listener(name: str, port: int, check: dict[str, Any] = ASKED, **more: Any) -> dict[str, Any]:
@@ -92,10 +93,16 @@ def answers(cloud: Cloud, where: str, address: str, port: int, flows: int) -> Co
 
 def await_answers(cloud: Cloud, address: str, port: int, expected: set[str], where: str = "wan") -> None:
     """Wait until exactly these backends answer."""
+    settled(lambda: ALL & answers(cloud, where, address, port, 12).keys(), lambda found: found == expected)
+
+
+def settled(look: Callable[[], Seen], right: Callable[[Seen], bool]) -> Seen:
+    """What there is to see, once it is right: each listener has checks of its own."""
     deadline = time.monotonic() + patient(20)
-    while (found := ALL & answers(cloud, where, address, port, 12).keys()) != expected:
-        assert time.monotonic() < deadline, found
+    while not right(seen := look()):
+        assert time.monotonic() < deadline, seen
         time.sleep(0.2)
+    return seen
 
 
 def from_sources(cloud: Cloud, address: str, port: int, sources: list[str]) -> dict[str, str]:
@@ -161,14 +168,13 @@ def test_who_gets_a_flow(balanced: tuple[Cloud, str]) -> None:
             await_answers(cloud, inner, 53, {ONE, THREE}, "vpc-ins2")
             # What decides is what the check asks, and nothing else.
             assert answers(cloud, "wan", site, 57, 6) == {ONE: 2, THREE: 2, "nobody": 2}
-            moved = from_sources(cloud, site, 54, sources)
-            assert TWO not in moved.values()
+            moved = settled(lambda: from_sources(cloud, site, 54, sources), lambda one: TWO not in one.values())
             assert {one for one in sources if moved[one] != first[one]} == {one for one in sources if first[one] == TWO}
+        # Each listener finds it back.
         await_answers(cloud, inner, 53, ALL, "vpc-ins2")
-        # Each listener has checks of its own.
-        deadline = time.monotonic() + patient(20)
-        while (back := from_sources(cloud, site, 54, sources)) != first:
-            assert time.monotonic() < deadline, back
+        for port in (55, 56, 57):
+            await_answers(cloud, site, port, ALL)
+        settled(lambda: from_sources(cloud, site, 54, sources), lambda one: one == first)
     finally:
         cloud.read("wan", "\n".join(f"ip address del {one}/32 dev eth1" for one in sources))
 
