@@ -85,7 +85,7 @@ def _measured(part: str, lab: str, repetitions: int | None, *, quick: bool) -> d
         return {part: controller([30, 100] if quick else [100, 300, 1000], repetitions or (1 if quick else 3))}
     if part == "dataplane":
         sizes, seconds = ([10, 1000], 0.5) if quick else ([10, 1000, 10_000], 1.0)
-        return {part: dataplane.run(sizes, repetitions or (2 if quick else 9), seconds, say)}
+        return {part: dataplane.run(sizes, repetitions or (2 if quick else 15), seconds, say)}
     return in_lab(lab, 1000 if quick else 10_000, repetitions or (2 if quick else 10))
 
 
