@@ -85,6 +85,34 @@ def test_a_changed_element_goes_and_comes_in_one_transaction(scope: Recorder) ->
     assert calls[0][1] == "delete element inet weft m { 10.0.0.1 }\n" + elements("10.0.0.1 : 2.2.2.2")
 
 
+def statements(*rules: tuple[str, str]) -> str:
+    """A counter and a rule of each: chain and name."""
+    counters = "".join(f"add counter inet weft {name}\n" for _chain, name in rules)
+    return counters + "".join(f"add rule inet weft {chain} counter name {name} return\n" for chain, name in rules)
+
+
+def test_only_a_chain_that_changes_gets_its_rules_anew(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.elements", statements(("web", "a"), ("web", "b"), ("db", "c")))
+    _, calls = nft(change(scope, f"{RULES}/a.elements", statements(("web", "b"), ("web", "d"), ("db", "c"))))
+    assert calls[0][1].splitlines() == [
+        "flush chain inet weft web",
+        "delete counter inet weft a",
+        "add counter inet weft d",
+        "add rule inet weft web counter name b return",
+        "add rule inet weft web counter name d return",
+    ]
+
+
+def test_the_order_of_rules_is_a_difference(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.elements", statements(("web", "a"), ("web", "b")))
+    _, calls = nft(change(scope, f"{RULES}/a.elements", statements(("web", "b"), ("web", "a"))))
+    assert calls[0][1].splitlines() == [
+        "flush chain inet weft web",
+        "add rule inet weft web counter name b return",
+        "add rule inet weft web counter name a return",
+    ]
+
+
 def test_an_element_that_moves_between_files_is_left_alone(scope: Recorder) -> None:
     put(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 1.1.1.1"))
     batch = change(scope, f"{RULES}/a.elements", None)

@@ -1,6 +1,9 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The tables named weft: loaded whole only when their structure changes, else element by element."""
+"""The tables named weft: loaded whole only when their structure changes, else element by element.
+
+Rules can be elements, too: those of a chain that changes are replaced, in the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ ELEMENTS = ".elements"
 
 _TABLE = re.compile(r"^\s*(?:add\s+|create\s+)?table\s+(ip|ip6|inet|arp|bridge|netdev)\s+weft\b", re.MULTILINE)
 _ADD = re.compile(r"^add\s+element\s+(?P<where>\S+\s+\S+\s+\S+)\s+\{(?P<elements>.*)\}\s*$")
+_COUNTER = re.compile(r"^add\s+(?P<name>counter\s+\S+\s+\S+\s+\S+)\s*$")
+_RULE = re.compile(r"^add\s+rule\s+(?P<chain>\S+\s+\S+\s+\S+)\s")
 _AFTER_KEY = re.compile(r"\s+:\s+|\s+comment\s+|\s+timeout\s+")
 _LOCATION = re.compile(r"^/dev/stdin:(\d+):")
 
@@ -51,7 +56,10 @@ def families(text: str) -> list[str]:
 
 
 def deletion(line: str) -> str:
-    """The statement that takes back an ``add element`` statement."""
+    """The statement that takes back an ``add element`` or ``add counter`` statement."""
+    counter = _COUNTER.match(line)
+    if counter is not None:
+        return f"delete {counter['name']}"
     match = _ADD.match(line)
     if match is None:
         raise DeployError(f"The line {line!r} of an {ELEMENTS} file is no `add element` statement.")
@@ -107,12 +115,27 @@ def _replacement(batch: Batch) -> Text:
     return ruleset
 
 
+def _chains(lines: Iterable[str]) -> dict[str, list[str]]:
+    """The ``add rule`` statements among these by chain: rules are in order, and a chain's change together."""
+    chains: dict[str, list[str]] = {}
+    for line in lines:
+        match = _RULE.match(line)
+        if match is not None:
+            chains.setdefault(match["chain"], []).append(line)
+    return chains
+
+
 def _difference(batch: Batch) -> str:
     """One transaction that turns the old elements into the new ones; empty if they are the same."""
     old, new = _lines(batch, new=False), _lines(batch, new=True)
-    before, after = set(old), set(new)
-    statements = [deletion(line) for line in old if line not in after]
-    statements += [line for line in new if line not in before]
+    was, becomes = _chains(old), _chains(new)
+    changed = [chain for chain in {**was, **becomes} if was.get(chain) != becomes.get(chain)]
+    before, after = ({line for line in lines if not _RULE.match(line)} for lines in (old, new))
+    statements = [f"flush chain {chain}" for chain in changed]
+    gone, come = before - after, after - before
+    statements += [deletion(line) for line in old if line in gone]
+    statements += [line for line in new if line in come]
+    statements += [line for chain in changed for line in becomes.get(chain, ())]
     return "".join(f"{statement}\n" for statement in dict.fromkeys(statements))
 
 
