@@ -107,11 +107,11 @@ class Cloud:
             raise CheckFailedError(f"these instances do not run: {', '.join(sorted(missing))}")
         return found
 
-    def on(self, where: str, command: Sequence[str], input: str | None = None) -> Completed:
+    def on(self, where: str, command: Sequence[str], input: str | None = None, seconds: float = 60) -> Completed:
         """Run a command in an instance or a node."""
         if where in self.wanted_instances:
-            return self.guests[where].exec(command, input=input, timeout=patient(60))
-        return self.lab.exec(where, command, input=input, timeout=patient(60))
+            return self.guests[where].exec(command, input=input, timeout=patient(seconds))
+        return self.lab.exec(where, command, input=input, timeout=patient(seconds))
 
     def read(self, where: str, command: str, input: str | None = None) -> str:
         """Run a command that must succeed; returns its stdout."""

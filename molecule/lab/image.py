@@ -19,7 +19,7 @@ BASE_PACKAGES = [
     "iproute2", "nftables", "conntrack", "bridge-utils", "ethtool", "procps", "sudo",
     "systemd-container", "mmdebstrap", "zstd",
     "iputils-ping", "iputils-arping", "tcpdump", "curl", "socat", "netcat-openbsd", "iperf3", "bind9-dnsutils",
-    "udhcpc", "openssh-server", "lsof",
+    "udhcpc", "openssh-server", "lsof", "nmap",
 ]  # fmt: skip
 WAN_PACKAGES = [
     "dnsmasq", "frr", "frr-pythontools", "strongswan-swanctl", "charon-systemd", "keepalived", "haproxy",

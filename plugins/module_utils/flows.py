@@ -8,12 +8,13 @@ The deploy engine asks it which live connections a change ends; analyses ask it 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Optional, TypeVar
 
 from ansible_collections.weft.vpc.plugins.module_utils.egress import Policy
+from ansible_collections.weft.vpc.plugins.module_utils.filters import Asked, Filter
 
 ACCEPT, REJECT, DROP = "accept", "reject", "drop"
 
@@ -30,13 +31,15 @@ _Prefixes = dict[int, dict[int, Value]]
 
 @dataclass(frozen=True)
 class Flow:
-    """A connection as its first packet reached the router; ports are 0 where the protocol has none."""
+    """A connection as its first packet reached the router; ports are 0 where the protocol has none, and only ICMP has
+    a type and a code."""
 
     protocol: str
     source: str
     destination: str
     source_port: int = 0
     destination_port: int = 0
+    icmp: tuple[int, int] = (8, 0)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Reason(NamedTuple):
     route            destination, next hop (empty for a black hole), distance, senders (empty: everybody)
     subnet           the prefix of the subnet that a flow comes from, which lets it pass or ask the router
     egress           the prefix of the subnet that may not send the flow out
+    filter           a filter, and the rule of it that decided (empty: none)
     to_subnet        the prefix of the subnet that it goes to
     own              the address: the router's own connections are not filtered
     routing_peer     prefix and destination of a routing protocol's packets, its protocol, port
@@ -168,9 +172,12 @@ class Translation:
     ([[address, protocol, port]]), udp_balancers ([{place: [address, port], allowed: [prefix], denied: [prefix],
     backends: [[address, port, weight]]}]; one of weight 0 gets no new flows), routes ([[prefix, next hop or null,
     distance, prefix of the senders that it is for or null]]), main_only ([prefix]: destinations that routes for
-    senders do not lead to), egress ({subnet: policy}, see Policy), management ([[own address with prefix length,
-    ports that it answers on]]), routing_peers ([[prefix, destination, protocol, port]]: whose routing protocols are
-    heard). One that an older release wrote lacks some of them.
+    senders do not lead to), egress ({subnet: policy}, see Policy), filters ({name: filter}, see Filter), network_acls
+    ({subnet: [filter of what goes in, filter of what comes out]}), address_firewalls ({public address: filter}),
+    interface_firewalls ([[in, out or local, prefix of the interface's network, filter]]), public_links ([prefix of a
+    public network], the one that everything leaves by which says no other first), management ([[own address with
+    prefix length, ports that it answers on]]), routing_peers ([[prefix, destination, protocol, port]]: whose routing
+    protocols are heard). One that an older release wrote lacks some of them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -271,6 +278,45 @@ class Translation:
         """Whether the subnet may send the flow outside the VPC."""
         policy = self._policies.get(subnet)
         return policy is None or policy.admits(flow.protocol, flow.destination, flow.destination_port)
+
+    @cached_property
+    def _filters(self) -> dict[str, Filter]:
+        return {name: Filter(raw) for name, raw in self.raw.get("filters", {}).items()}
+
+    def filtered(self, names: Iterable[Optional[str]], asked: Asked, reasons: list[Reason]) -> bool:
+        """Whether filters let a connection pass, asked one after the other; who decided is added to the reasons."""
+        for name in names:
+            if name is not None:
+                decision = self._filters[name].decide(asked)
+                reasons.append(Reason("filter", (name, decision.rule)))
+                if not decision.admits:
+                    return False
+        return True
+
+    def firewall(self, flow: Flow, reasons: list[Reason]) -> bool:
+        """Whether the firewall of a public address admits a flow to it."""
+        return self.filtered([self.raw.get("address_firewalls", {}).get(flow.destination)], _asked(flow), reasons)
+
+    @cached_property
+    def _interface_firewalls(self) -> dict[tuple[str, str], str]:
+        return {(direction, cidr): name for direction, cidr, name in self.raw.get("interface_firewalls", ())}
+
+    @cached_property
+    def _public_links(self) -> _Prefixes[str]:
+        return _prefixes({cidr: cidr for cidr in self.raw.get("public_links", ())})
+
+    def interface(self, direction: str, subnet: Optional[str], public: str) -> Optional[str]:
+        """The firewall of an interface: that to the subnet, or else that to the public network of an address, or to the
+        first of all."""
+        if not self._interface_firewalls:
+            return None
+        place = subnet or _longest(self._public_links, public) or self.raw["public_links"][0]
+        return self._interface_firewalls.get((direction, place))
+
+    def network_acl(self, source: Optional[str], target: Optional[str]) -> tuple[Optional[str], Optional[str]]:
+        """The filters that a connection from one subnet to another has to pass; outside of subnets there are none."""
+        lists = self.raw.get("network_acls", {})
+        return lists.get(source, (None, None))[1], lists.get(target, (None, None))[0]
 
     @cached_property
     def _management(self) -> list[tuple[ipaddress.IPv4Interface, list[int]]]:
@@ -387,18 +433,42 @@ def _sent(flow: Flow, config: Translation) -> Verdict:
 
 def _received(flow: Flow, config: Translation, came: Way, reasons: list[Reason]) -> Verdict:
     """A connection to the router itself: its services for subnets, and what load balancers listen on."""
+    local = config.interface("local", came.subnet, flow.destination) if flow.source != UNSPECIFIED else None
+    if not config.firewall(flow, reasons) or not config.filtered([local], _asked(flow), reasons):
+        return _denied(came, True, reasons)
     if any(reason.kind == "unserved" for reason in reasons):
         return Verdict(REJECT, True, reasons=tuple(reasons))
     # A load balancer on a subnet's address is for subnets.
     if config.listens(flow) and (came.subnet is not None or config.subnet(flow.destination) is None):
-        listener = Reason("listener", (flow.destination, flow.protocol, flow.destination_port))
-        return Verdict(ACCEPT, True, reasons=(*reasons, listener))
+        return _to_balancer(flow, config, came, reasons)
     inside = came.subnet is not None or flow.source == UNSPECIFIED
-    if inside and (flow.protocol == "icmp" or (flow.protocol, flow.destination_port) in SERVICES):
+    serves = flow.destination == BROADCAST or config.subnet(flow.destination) is not None
+    if inside and (flow.protocol == "icmp" or (serves and (flow.protocol, flow.destination_port) in SERVICES)):
         return Verdict(ACCEPT, True, reasons=(*reasons, Reason("subnet", (came.subnet or "",))))
     if any(reason.kind == "refused" for reason in reasons):
         return Verdict(REJECT, True, reasons=tuple(reasons))
     return Verdict(DROP, True, reasons=(*reasons, Reason("nothing", ("input",))))
+
+
+def _to_balancer(flow: Flow, config: Translation, came: Way, reasons: list[Reason]) -> Verdict:
+    """A connection to a load balancer, which may be in a subnet; what stays in that is not asked about."""
+    place = config.subnet(flow.destination)
+    names = () if place is not None and place == came.subnet else config.network_acl(came.subnet, place)
+    if not config.filtered(names, _asked(flow), reasons):
+        return _denied(came, True, reasons)
+    listener = Reason("listener", (flow.destination, flow.protocol, flow.destination_port))
+    return Verdict(ACCEPT, True, reasons=(*reasons, listener))
+
+
+def _denied(came: Way, local: bool, reasons: list[Reason], made: Translated = Translated()) -> Verdict:
+    """A filter let a connection not pass: only who is inside is told."""
+    return Verdict(DROP if came.subnet is None else REJECT, local, made, tuple(reasons))
+
+
+def _asked(flow: Flow, made: Translated = Translated()) -> Asked:
+    """What filters see: inside addresses and ports."""
+    port = flow.destination_port if made.target_port is None else made.target_port
+    return Asked(flow.protocol, flow.source, made.target or flow.destination, port, flow.icmp)
 
 
 def _forwarded(flow: Flow, config: Translation, came: Way, translated: Translated, reasons: list[Reason]) -> Verdict:
@@ -409,18 +479,25 @@ def _forwarded(flow: Flow, config: Translation, came: Way, translated: Translate
         reasons.append(way.route)
     if way.nowhere:
         return Verdict(DROP, translated=translated, reasons=tuple(reasons))
+    if came.subnet is None and not redirected:
+        return Verdict(DROP, translated=translated, reasons=(*reasons, Reason("nothing", ("forward",))))
+    leaves_as, named = config.source(flow, way, redirected)
+    names = [
+        config.interface("in", came.subnet, flow.destination),
+        config.interface("out", way.subnet, leaves_as or flow.source),
+        *config.network_acl(came.subnet, way.subnet),
+    ]
+    if not config.firewall(flow, reasons) or not config.filtered(names, _asked(flow, translated), reasons):
+        return _denied(came, False, reasons, translated)
     if came.subnet is not None:
         if way.subnet is None and not config.lets_out(came.subnet, flow):
             return Verdict(REJECT, translated=translated, reasons=(*reasons, Reason("egress", (came.subnet,))))
         reasons.append(Reason("subnet", (came.subnet,)))
-    elif not redirected:
-        return Verdict(DROP, translated=translated, reasons=(*reasons, Reason("nothing", ("forward",))))
     if way.subnet is not None:
         reasons.append(Reason("to_subnet", (way.subnet,)))
-    source, reason = config.source(flow, way, redirected)
-    if reason is not None:
-        reasons.append(reason)
-    made = Translated(translated.target, translated.target_port, source)
+    if named is not None:
+        reasons.append(named)
+    made = Translated(translated.target, translated.target_port, leaves_as)
     return Verdict(ACCEPT, False, made, tuple(reasons))
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.weft.vpc.plugins.module_utils.flows import Flow, Reason, Translation, ends, judge
 
+SUBNETS = ["192.168.20.0/24", "192.168.21.0/24"]
 GUESTS = ["192.168.20.5", "192.168.20.6", "192.168.21.5", "192.168.21.200"]
 PUBLIC = ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
 OUTSIDE = ["203.0.113.9", "198.51.100.7", "10.0.0.200"]
@@ -19,15 +20,35 @@ PREFIXES = ["192.168.20.0/24", "192.168.20.5/32", "192.168.20.4/30", "192.168.0.
 TARGETS = ["172.31.0.0/16", "203.0.113.0/24", "203.0.113.8/29", "198.51.100.0/24"]
 SENDERS = [None, None, "192.168.20.0/24", "192.168.20.5/32"]
 PROTOCOLS = st.sampled_from(["tcp", "udp"])
+ICMP = st.sampled_from([(8, 0), (13, 0)])
+FILTERS = ["in", "out"]
 
 addresses = st.sampled_from(GUESTS + PUBLIC + OUTSIDE + OTHERS)
 flows = st.builds(
-    Flow, st.sampled_from(["tcp", "udp", "icmp"]), addresses, addresses, st.just(40000), st.sampled_from(PORTS)
+    Flow, st.sampled_from(["tcp", "udp", "icmp"]), addresses, addresses, st.just(40000), st.sampled_from(PORTS), ICMP
+)
+places_of_filters = st.tuples(
+    st.sampled_from(["in", "out", "local"]), st.sampled_from([*SUBNETS, "10.0.0.0/8"]), st.just("link")
 )
 public, guests = st.sampled_from(PUBLIC), st.sampled_from(GUESTS)
 
 # Each example is several flows through a whole router: that many more of them would take too long.
 SOME = settings(max_examples=max(50, settings.get_profile(settings.get_current_profile_name()).max_examples // 5))
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> dict[str, Any]:
+    """A list of rules, whose names are their own."""
+    prefixes = st.lists(st.sampled_from(PREFIXES), max_size=1)
+    about = st.one_of(
+        st.tuples(st.just("any"), st.none(), st.just([None, None])),
+        st.tuples(PROTOCOLS, st.sampled_from([None, [80, 81], [22, 22]]), st.just([None, None])),
+        st.tuples(st.just("icmp"), st.none(), st.sampled_from([[None, None], [8, None], [13, 0]])),
+    )
+    actions = st.sampled_from(["allow", "deny"])
+    found = draw(st.lists(st.tuples(actions, about, prefixes, prefixes), max_size=3))
+    rules = [[str(number), action, *what, *places] for number, (action, what, *places) in enumerate(found)]
+    return {"end": draw(actions), "rules": rules}
 
 
 @st.composite
@@ -52,7 +73,7 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
         st.tuples(guests, st.just(53), st.integers(0, 2)), min_size=1, max_size=3, unique_by=lambda one: one[0]
     )
     return {
-        "subnets": ["192.168.20.0/24", "192.168.21.0/24"],
+        "subnets": SUBNETS,
         "router_addresses": {"lan1": "192.168.20.1", "lan2": "192.168.21.1"},
         "public_addresses": ["10.0.0.1", *(one for one in PUBLIC if one not in elastic)],
         "elastic_in": elastic,
@@ -69,6 +90,11 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
             {"place": [address, 53], "allowed": draw(allowed), "denied": draw(allowed), "backends": draw(backends)}
             for address in balanced
         ],
+        "filters": {name: draw(filters()) for name in (*FILTERS, "public", "link")},
+        "address_firewalls": draw(st.dictionaries(public, st.just("public"))),
+        "interface_firewalls": draw(st.lists(places_of_filters, max_size=3, unique_by=lambda one: one[:2])),
+        "public_links": ["10.0.0.0/8"],
+        "network_acls": draw(st.dictionaries(st.sampled_from(SUBNETS), st.just(FILTERS))),
     }
 
 
@@ -90,6 +116,10 @@ def rules(raw: Mapping[str, Any]) -> dict[Reason, dict[str, Any]]:
     for one in raw["udp_balancers"]:
         others = [other for other in raw["udp_balancers"] if other is not one]
         found[Reason("balanced", (one["place"][0], "udp", 53))] = {**raw, "udp_balancers": others}
+    for name, one in raw["filters"].items():
+        for rule in one["rules"]:
+            less = {**one, "rules": [other for other in one["rules"] if other is not rule]}
+            found[Reason("filter", (name, rule[0]))] = {**raw, "filters": {**raw["filters"], name: less}}
     return found
 
 

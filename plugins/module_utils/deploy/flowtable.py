@@ -33,7 +33,9 @@ CT_GET, CT_DELETE = 0x101, 0x102
 CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ID, CTA_ZONE = 1, 2, 12, 18
 TUPLE_IP, TUPLE_PROTO = 1, 2
 IP_V4_SOURCE, IP_V4_DESTINATION = 1, 2
-PROTO_NUMBER, PROTO_SOURCE, PROTO_DESTINATION = 1, 2, 3
+PROTO_NUMBER, PROTO_SOURCE, PROTO_DESTINATION, PROTO_ICMP_TYPE, PROTO_ICMP_CODE = 1, 2, 3, 5, 6
+
+ECHO = b"\x08"
 
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 
@@ -58,6 +60,7 @@ def _tuple(data: bytes) -> Flow:
         socket.inet_ntoa(addresses[IP_V4_DESTINATION]),
         int.from_bytes(protocol.get(PROTO_SOURCE, b""), "big"),
         int.from_bytes(protocol.get(PROTO_DESTINATION, b""), "big"),
+        (protocol.get(PROTO_ICMP_TYPE, ECHO)[0], protocol.get(PROTO_ICMP_CODE, b"\0")[0]),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ansible_collections.weft.vpc.plugins.module_utils.filters import END
 from ansible_collections.weft.vpc.plugins.module_utils.flows import Flow, Reason, Translation, Verdict, judge
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import template
 
@@ -90,6 +91,7 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
         yield Reason("route", place), route
     for policy in router["egress"]:
         yield Reason("egress", (policy["cidr"],)), policy
+    yield from _filters(router)
     routing = {one["key"]: one for one in (*(router["bgp"] or {"neighbors": ()})["neighbors"], router["ospf"]) if one}
     for peer in router["routing_peers"]:
         place = (peer["source"], peer["destination"], peer["protocol"], peer["port"])
@@ -97,6 +99,15 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
     for subnet in router["subnets"]:
         for kind in ("subnet", "to_subnet", "gateway"):
             yield Reason(kind, (subnet["cidr"],)), subnet
+
+
+def _filters(router: _Part) -> Iterator[tuple[Reason, _Part]]:
+    """The rules of filters, and the filters themselves for what none of their rules is about."""
+    firewalls = [one["filter"] for one in (*router["address_firewalls"], *router["interface_firewalls"])]
+    for one in (*router["acl_filters"], *firewalls):
+        yield Reason("filter", (one["name"], END)), one
+        for rule in one["rules"]:
+            yield Reason("filter", (one["name"], rule["counter"])), rule
 
 
 def _services(router: _Part) -> Iterator[tuple[Reason, _Part]]:
@@ -169,6 +180,12 @@ def _egress(part: _Part, flow: Flow) -> str:
     return f"{part['cidr']} may not send {_service(flow)} to {flow.destination}: {why}."
 
 
+def _filter(part: _Part, _flow: Flow) -> str:
+    if "end" in part:
+        return f"No rule of {part['key']} is about it, and then it says {part['end']}."
+    return f"The first rule that is about it says {part['action']}."
+
+
 def _subnet(part: _Part, flow: Flow) -> str:
     if "cidr" not in part:
         return "Whoever asks for an address is answered."
@@ -191,5 +208,6 @@ _WORDS: dict[str, Callable[[_Part, Flow], str]] = {
     "routing_peer": lambda part, flow: f"{flow.source} is a routing peer by {part['interface']}.",
     "subnet": _subnet,
     "egress": _egress,
+    "filter": _filter,
     "to_subnet": lambda part, _flow: f"The target is in {part['cidr']}.",
 }

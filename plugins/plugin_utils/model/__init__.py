@@ -7,11 +7,17 @@ from __future__ import annotations
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.dynamic_routing import Bgp, BgpNeighbor, Ospf
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.elastic_ip import ElasticIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Quotas, Tenant
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import (
+    AddressRule,
+    InterfaceFirewall,
+    InterfaceRule,
+)
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFacts, Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic, SecondaryIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import Intent, NicRef, VpcNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import HealthCheck, Listener, LoadBalancer
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.network_acl import AclRule, NetworkAcl
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.parse import INTENT_VARIABLES, SETTINGS, parse
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.port_forward import PortForward
@@ -30,7 +36,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import (
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.shape_rules import SHAPE_RULES
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import Service, Traffic
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import OrderedRule, Service, Traffic
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import PortRange
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.virtual_ip import VirtualIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
@@ -40,6 +46,8 @@ __all__ = [
     "INTENT_VARIABLES",
     "SETTINGS",
     "SHAPE_RULES",
+    "AclRule",
+    "AddressRule",
     "Bgp",
     "BgpNeighbor",
     "ElasticIp",
@@ -49,13 +57,17 @@ __all__ = [
     "Hosts",
     "Instance",
     "Intent",
+    "InterfaceFirewall",
+    "InterfaceRule",
     "IpRange",
     "Listener",
     "LoadBalancer",
     "Network",
+    "NetworkAcl",
     "Nic",
     "NicRef",
     "Node",
+    "OrderedRule",
     "Ospf",
     "PoolCluster",
     "PortForward",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import AddressRule
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Flag, Name, Reference
@@ -28,3 +29,6 @@ class ElasticIp(Node):
         default=None, description="Whether the instance's own connections leave with it; default the first by name."
     )
     qos: Qos | None = Field(default=None, description="Bandwidth of the address on the public network.")
+    firewall: tuple[AddressRule, ...] | None = Field(
+        default=None, description="All that is admitted to the address; default whatever it leads to."
+    )

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, default_gateway, subnet_spans
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.egress import EgressRule
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.network_acl import ALLOW
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import IpRange, address_pairs
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat, SnatChoice
@@ -56,6 +57,11 @@ class Network(Node):
     )
     egress_rules: tuple[EgressRule, ...] = Field(
         default=(), description="What `egress: allow` blocks, or `egress: deny` permits."
+    )
+    acl: Reference = Field(
+        default=ALLOW,
+        description="Network ACL of the VPC that says what goes into the network and what comes from it, or "
+        "`default_allow` or `default_deny`.",
     )
     shared_segment_with: Reference | None = Field(
         default=None, description="Network of the same tenant whose segment (one broadcast domain) to share."

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict, StringConstraints
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.dynamic_routing import Bgp, Ospf
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import InterfaceFirewall
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import MEMORY_PATTERN, Address, Name, Reference
 
@@ -73,3 +74,6 @@ class Router(Node):
     state: Literal["running", "stopped"] = Field(default="running", description="Whether the router runs.")
     bgp: Bgp | None = Field(default=None, description="BGP, to tell the upstream the VPC's public addresses.")
     ospf: Ospf | None = Field(default=None, description="OSPF, to tell the upstream the VPC's public addresses.")
+    firewall: tuple[InterfaceFirewall, ...] = Field(
+        default=(), description="What its interfaces do not let pass; default nothing besides what it refuses anyway."
+    )

@@ -24,6 +24,7 @@ SHAPE_RULES = {
     "WEFT-R1-memory": "An amount of memory is a number and M, G or T.",
     "WEFT-R5-distance": "A distance lies between 1 and 255.",
     "WEFT-R7-asn": "An autonomous system is a number from 1 to 4294967294 that is not reserved.",
+    "WEFT-F4-default": "No network ACL has the name of a default list.",
     "WEFT-N7-bandwidth": "A bandwidth is a number of bits per second between 64K and 400G.",
     "WEFT-B3-payload": "What a health check sends or expects is text or bytes, and fits into a datagram.",
     "WEFT-N3-ports": "Ports lie between 1 and 65535, and a range begins before it ends.",

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, TypeVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Ports
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Ports
 
 Octet = Annotated[int, Strict(), Field(ge=0, le=255)]
 
@@ -29,3 +30,28 @@ class Traffic(Service):
         default=None, description="Type of the ICMP request, like 8 for ping; default every one."
     )
     icmp_code: Octet | None = Field(default=None, description="Code of that type; default every one.")
+
+
+class OrderedRule(Traffic):
+    """A rule of a list. That with the lowest number that matches a connection decides."""
+
+    number: Annotated[int, Strict(), Field(ge=1, le=65535)] = Field(
+        description="Its place: a list is asked by ascending numbers."
+    )
+    name: Name | None = Field(
+        default=None, description="Name, unique in the list, which its counter has; default the number."
+    )
+    action: Literal["allow", "deny"] = Field(description="What becomes of it.")
+
+    @property
+    def label(self) -> str:
+        """Its name, or else its number."""
+        return self.name or str(self.number)
+
+
+R = TypeVar("R", bound=OrderedRule)
+
+
+def in_order(rules: Iterable[R]) -> tuple[R, ...]:
+    """The rules as they are asked, the first at the front."""
+    return tuple(sorted(rules, key=lambda one: one.number))

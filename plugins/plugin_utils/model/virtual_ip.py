@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import AddressRule
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Name, Reference
@@ -22,4 +23,7 @@ class VirtualIp(Node):
     ip: Address | None = Field(default=None, description="The address; default: allocated.")
     qos: Qos | None = Field(
         default=None, description="Bandwidth of the address on the public network, for all its services together."
+    )
+    firewall: tuple[AddressRule, ...] | None = Field(
+        default=None, description="All that is admitted to the address; default whatever it leads to."
     )

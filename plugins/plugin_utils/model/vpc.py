@@ -10,6 +10,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.elastic_ip import ElasticIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import LoadBalancer
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.network_acl import NetworkAcl
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.port_forward import PortForward
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.route import Route
@@ -27,6 +28,9 @@ class Vpc(Node):
     tenant: Reference = Field(description="Tenant that owns it.")
     router: Router = Field(description="The VPC's router.")
     networks: tuple[Network, ...] = Field(default=(), description="Its networks.")
+    network_acls: tuple[NetworkAcl, ...] = Field(
+        default=(), description="Lists of rules for what goes into networks and comes from them."
+    )
     virtual_ips: tuple[VirtualIp, ...] = Field(default=(), description="Public addresses for several services each.")
     port_forwards: tuple[PortForward, ...] = Field(default=(), description="Ports that lead to one instance.")
     load_balancers: tuple[LoadBalancer, ...] = Field(default=(), description="Ports that lead to several instances.")

@@ -511,12 +511,78 @@ class Egress:
 
 
 @dataclass(frozen=True)
+class FilterRule:
+    """One rule of a filter, counted by the counter of that name. None and no prefixes mean every one."""
+
+    key: str
+    source: str
+    counter: str
+    action: str
+    protocol: str
+    ports: tuple[int, int] | None
+    icmp_type: int | None
+    icmp_code: int | None
+    sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A chain of rules, of which the first that matches decides; ``end`` (allow or deny) is for everything else, which
+    is counted by the counter that is called like the chain."""
+
+    key: str
+    source: str
+    name: str
+    end: str
+    rules: tuple[FilterRule, ...]
+
+
+@dataclass(frozen=True)
+class NetworkAclUse:
+    """The filters that a network has, by name."""
+
+    key: str
+    source: str
+    interface: str
+    cidr: str
+    ingress: str
+    egress: str
+
+
+@dataclass(frozen=True)
+class AddressFirewall:
+    """The filter of connections to a public address, by the ports that callers use."""
+
+    address: str
+    filter: Filter
+
+
+@dataclass(frozen=True)
+class InterfaceFirewall:
+    """The filter of connections of one direction (in, out, local) by an interface, whose network has that prefix."""
+
+    direction: str
+    interface: str
+    cidr: str
+    filter: Filter
+
+
+@dataclass(frozen=True)
 class RoutingRule:
     """Which table the router asks for some packets; `selector` is in the words of `ip rule`."""
 
     priority: int
     selector: str
     table: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """Whom the router serves on a subnet's interface: the subnet, and what is behind an instance in it."""
+
+    interface: str
+    cidr: str
 
 
 @dataclass(frozen=True)
@@ -536,6 +602,7 @@ class Router:
     public_interface: str
     links: tuple[Link, ...]
     subnets: tuple[Subnet, ...]
+    served: tuple[Served, ...]
     dns_servers: tuple[str, ...]
     source_nats: tuple[SourceNat, ...]
     nic_source_nats: tuple[NicSourceNat, ...]
@@ -550,6 +617,10 @@ class Router:
     routes: tuple[Route, ...]
     routing_rules: tuple[RoutingRule, ...]
     egress: tuple[Egress, ...]
+    acl_filters: tuple[Filter, ...]
+    network_acls: tuple[NetworkAclUse, ...]
+    address_firewalls: tuple[AddressFirewall, ...]
+    interface_firewalls: tuple[InterfaceFirewall, ...]
     bgp: Bgp | None
     ospf: Ospf | None
     routing_peers: tuple[RoutingPeer, ...]

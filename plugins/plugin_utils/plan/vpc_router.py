@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, RouterOffering, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     dhcp_dns,
@@ -11,8 +14,10 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     egress,
     eip,
     exits,
+    firewall,
     lb,
     names,
+    network_acl,
     port_forward,
     qos,
     router_image,
@@ -21,7 +26,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     vxlan_pool,
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, Router, Subnet, VirtualIp
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, Route, Router, Served, Subnet, VirtualIp
 
 
 def plan(context: Context) -> None:
@@ -38,6 +43,8 @@ def _router(context: Context, vpc: Vpc) -> Router:
     managed = () if offering.management_network is None else (_management_link(context, vpc, offering),)
     bgp, ospf = dynamic_routing.bgp(vpc, public), dynamic_routing.ospf(vpc, public)
     inside = [_subnet_link(context, vpc, network) for network in _networks(vpc)]
+    subnets = tuple(_subnets(context, vpc, inside))
+    wanted_routes = routes.routes(context, vpc)
     return Router(
         key=f"router {vpc.key}",
         source=f"{vpc.path}.router",
@@ -51,7 +58,8 @@ def _router(context: Context, vpc: Vpc) -> Router:
         public_address=outside.address,
         public_interface=outside.inner,
         links=(*public.values(), *managed, *inside),
-        subnets=tuple(_subnets(context, vpc, inside)),
+        subnets=subnets,
+        served=tuple(_served(subnets, wanted_routes)),
         dns_servers=dhcp_dns.forwarders(context, vpc),
         source_nats=snat.source_nats(context, vpc, public),
         nic_source_nats=snat.nic_source_nats(context, vpc, public),
@@ -63,9 +71,13 @@ def _router(context: Context, vpc: Vpc) -> Router:
         udp_listeners=lb.udp_listeners(context, vpc),
         certificates=lb.certificates(context, vpc),
         internal_addresses=lb.internal_addresses(context, vpc, {link.network: link.inner for link in inside}),
-        routes=routes.routes(context, vpc),
+        routes=wanted_routes,
         routing_rules=routes.rules(context, vpc),
         egress=egress.egress(vpc, inside),
+        acl_filters=network_acl.lists(vpc),
+        network_acls=network_acl.uses(vpc, inside),
+        address_firewalls=firewall.of_addresses(context, vpc),
+        interface_firewalls=firewall.of_interfaces(vpc, {link.network: link for link in (*public.values(), *inside)}),
         bgp=bgp,
         ospf=ospf,
         routing_peers=dynamic_routing.routing_peers(bgp, ospf),
@@ -123,6 +135,15 @@ def _subnets(context: Context, vpc: Vpc, links: list[Link]) -> list[Subnet]:
         dhcp_dns.subnet(context, vpc, network, must(context.intent.pool(network.pool), network.pool), link.inner)
         for network, link in zip(_networks(vpc), links, strict=True)
     ]
+
+
+def _served(subnets: Iterable[Subnet], wanted: Iterable[Route]) -> Iterator[Served]:
+    """Yield whom the router serves: its subnets, and what custom routes lead to through instances in them (row F6)."""
+    hops = [(IPv4Address(one.next_hop), IPv4Network(one.destination)) for one in wanted if one.next_hop is not None]
+    for subnet in subnets:
+        own = IPv4Network(subnet.cidr)
+        for cidr in collapse_addresses([own, *(behind for hop, behind in hops if hop in own)]):
+            yield Served(subnet.interface, str(cidr))
 
 
 def _virtual_ips(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[VirtualIp, ...]:

@@ -27,6 +27,8 @@ ROLES = (
     "eip",
     "port_forward",
     "lb",
+    "network_acl",
+    "firewall",
     "port",
     "qos",
 )

@@ -4,12 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Network, collapse_addresses
+from typing import TypeVar
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Service, Traffic
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import OrderedRule, Service, Traffic
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import in_order
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder
 
 _ALL_PORTS = (0, 65535)
+_EVERYWHERE = (IPv4Network("0.0.0.0/0"),)
+
+R = TypeVar("R", bound=OrderedRule)
+Prefixes = tuple[IPv4Network, ...]
 
 
 def port_faults(items: Iterable[Service]) -> Iterator[Fault]:
@@ -44,3 +52,40 @@ def covers(wide: Traffic, narrow: Traffic) -> bool:
         and wide.icmp_type in (None, narrow.icmp_type)
         and wide.icmp_code in (None, narrow.icmp_code)
     )
+
+
+def number_faults(items: Iterable[OrderedRule]) -> Iterator[Fault]:
+    """Rules of a list that have the number of another."""
+    seen: dict[int, OrderedRule] = {}
+    for item in items:
+        first = seen.setdefault(item.number, item)
+        if first is not item:
+            reason = f"is the number of rule {holder(first.label, first.path)} already"
+            yield Fault(item.at("number"), item.number, reason, "Give one of the two another number.")
+
+
+def label_faults(items: Iterable[OrderedRule]) -> Iterator[Fault]:
+    """Rules of a list that are called, by name or by number, as another is: counters have these names."""
+    seen: dict[str, OrderedRule] = {}
+    for item in items:
+        first = seen.setdefault(item.label, item)
+        if first is not item and first.number != item.number:
+            reason = f"is what rule {holder(str(first.number), first.path)} is called already"
+            yield Fault(item.at("name"), item.label, reason, "Give one of the two another name.")
+
+
+def shadow_faults(items: Iterable[R], prefixes: Callable[[R], tuple[Prefixes, ...]]) -> Iterator[Fault]:
+    """Rules of a list that never decide, since an earlier one is about all of it; `prefixes` of a rule are its ends."""
+    ordered = in_order(items)
+    for index, item in enumerate(ordered):
+        for earlier in ordered[:index]:
+            ends = zip(prefixes(earlier), prefixes(item), strict=True)
+            if covers(earlier, item) and all(_holds(wide, narrow) for wide, narrow in ends):
+                reason = f"never decides: rule {holder(earlier.label, earlier.path)} decides all of it"
+                yield Fault(item.at("number"), item.number, reason, "Give it a lower number, or remove it.")
+                break
+
+
+def _holds(wide: Prefixes, narrow: Prefixes) -> bool:
+    collapsed = list(collapse_addresses(wide or _EVERYWHERE))
+    return all(any(one.subnet_of(other) for other in collapsed) for one in narrow or _EVERYWHERE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -101,6 +102,9 @@ def short(answer: Answer) -> tuple[str, list[str]]:
         (flow("tcp", OUTSIDE, TEST1, 23), "drop onwards", ["router admin/vpc-1"]),
         (flow("icmp", INS1, OWN), "accept here", ["subnet vpc-1-1"]),
         (flow("udp", INS1, "192.168.20.1", 53), "accept here", ["subnet vpc-1-1"]),
+        (flow("udp", INS1, "192.168.21.1", 53), "accept here", ["subnet vpc-1-1"]),
+        (flow("udp", INS1, OWN, 53), "drop here", ["router admin/vpc-1"]),
+        (flow("udp", OUTSIDE, "192.168.20.1", 53), "drop here", ["router admin/vpc-1"]),
         (flow("tcp", INS1, "192.168.20.1", 22), "drop here", ["router admin/vpc-1"]),
         (flow("udp", "0.0.0.0", "255.255.255.255", 67), "accept here", ["router admin/vpc-1"]),
         (flow("tcp", INS1, INS2, 23), "accept onwards", ["subnet vpc-1-1", "subnet vpc-1-2"]),
@@ -169,6 +173,144 @@ def speaking(vpc: dict[str, Any]) -> None:
 def test_routing_protocols(asked: Flow, verdict: str, rule: str) -> None:
     assert short(analysis(speaking).explain(asked)) == (verdict, [rule])
     assert "accept" not in short(analysis().explain(asked))[0]
+
+
+def listed(vpc: dict[str, Any]) -> None:
+    """A list for the first subnet, nothing for and from the second, which has a load balancer of its own."""
+    rules = [
+        {"number": 20, "direction": "ingress", "action": "deny", "cidrs": ["10.0.0.9"]},
+        {"number": 30, "name": "ssh", "direction": "ingress", "action": "allow", "protocol": "tcp", "ports": "22-23"},
+        {"number": 40, "direction": "ingress", "action": "allow", "protocol": "icmp", "icmp_type": 8},
+        {"number": 10, "name": "no-log", "direction": "egress", "action": "deny", "protocol": "udp", "ports": 6001},
+    ]
+    vpc["network_acls"] = [{"name": "web", "rules": rules}]
+    vpc["networks"][0]["acl"], vpc["networks"][1]["acl"] = "web", "default_deny"
+    listener = {"name": "sql", "protocol": "tcp", "port": 22, "backends": ["vpc-ins2"], "backend_port": 22}
+    for number in (0, 1):
+        network = vpc["networks"][number]
+        inner = {"name": f"in-{number}", "network": network["name"], "ip": INNER[number], "listeners": [listener]}
+        vpc["load_balancers"].append(inner)
+
+
+INNER = ("192.168.20.100", "192.168.21.100")
+WEB_IN, WEB_OUT, DENIED_IN = "network ACL web ingress", "network ACL web egress", "network ACL default_deny ingress"
+SSH, NO_LOG = f"{WEB_IN} rule ssh", f"{WEB_OUT} rule no-log"
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict", "rules"),
+    [
+        (flow("tcp", OUTSIDE, EIP, 22), "accept onwards", ["elastic IP eip-a", SSH, "subnet vpc-1-1"]),
+        (flow("tcp", "10.0.0.9", EIP, 22), "drop onwards", ["elastic IP eip-a", f"{WEB_IN} rule 20"]),
+        (flow("tcp", OUTSIDE, EIP, 24), "drop onwards", ["elastic IP eip-a", WEB_IN]),
+        (flow("tcp", OUTSIDE, VIP, 2222), "accept onwards", ["port forward vpc-port1", SSH, "subnet vpc-1-1"]),
+        (
+            flow("icmp", OUTSIDE, EIP),
+            "accept onwards",
+            ["elastic IP eip-a", f"{WEB_IN} rule 40", "subnet vpc-1-1"],
+        ),
+        (replace(flow("icmp", OUTSIDE, EIP), icmp=(13, 0)), "drop onwards", ["elastic IP eip-a", WEB_IN]),
+        (flow("tcp", INS3, INS1, 22), "accept onwards", [SSH, "subnet vpc-1-3", "subnet vpc-1-1"]),
+        (flow("tcp", INS3, INS1, 24), "reject onwards", [WEB_IN]),
+        (flow("tcp", INS3, INS2, 22), "reject onwards", [DENIED_IN]),
+        (flow("tcp", INS1, INS2, 22), "reject onwards", [WEB_OUT, DENIED_IN]),
+        (flow("tcp", INS2, INS1, 22), "reject onwards", ["network ACL default_deny egress"]),
+        (flow("udp", INS1, INS3, 6001), "reject onwards", [NO_LOG]),
+        (flow("udp", INS1, VIP, 5001), "reject here", ["port forward some"]),
+        (flow("tcp", INS1, OUTSIDE, 80), "accept onwards", [WEB_OUT, "subnet vpc-1-1", "elastic IP eip-a"]),
+        (flow("udp", INS2, "192.168.21.1", 53), "accept here", ["subnet vpc-1-2"]),
+        (flow("icmp", INS2, "192.168.21.1"), "accept here", ["subnet vpc-1-2"]),
+        (
+            flow("tcp", INS1, VIP, 8081),
+            "accept here",
+            [WEB_OUT, "listener web-on-shared-vip/line"],
+        ),
+        (flow("tcp", INS2, VIP, 8081), "reject here", ["network ACL default_deny egress"]),
+        (flow("tcp", INS3, INNER[0], 22), "accept here", [SSH, "listener in-0/sql"]),
+        (flow("tcp", INS3, INNER[1], 22), "reject here", [DENIED_IN]),
+        (flow("tcp", INS2, INNER[1], 22), "accept here", ["listener in-1/sql"]),
+        (flow("tcp", "192.168.20.1", INS1, 24), "accept onwards", ["router admin/vpc-1"]),
+    ],
+)
+def test_network_acls(asked: Flow, verdict: str, rules: list[str]) -> None:
+    assert short(analysis(listed).explain(asked)) == (verdict, rules)
+
+
+def test_a_list_names_the_rule_and_its_place() -> None:
+    (*_others, rule) = analysis(listed).explain(flow("udp", INS1, INS3, 6001)).rules
+    assert rule.source == "weft_vpcs[0].network_acls[0].rules[3]"
+    assert rule.sentence == "The first rule that is about it says deny."
+    (*_others, rule) = analysis(listed).explain(flow("tcp", OUTSIDE, EIP, 24)).rules
+    assert rule.source == "weft_vpcs[0].network_acls[0]"
+    assert rule.sentence == "No rule of network ACL admin/vpc-1/web ingress is about it, and then it says deny."
+
+
+def guarded(vpc: dict[str, Any]) -> None:
+    """Firewalls of an elastic IP, of a virtual IP and of three interfaces."""
+    ssh = {"name": "ssh", "protocol": "tcp", "ports": 22, "cidrs": ["10.0.0.0/24"]}
+    line = {"name": "line", "protocol": "tcp", "ports": "2222-8081"}
+    elastic, (shared, *_others) = vpc["elastic_ips"][0], vpc["virtual_ips"]
+    elastic["firewall"], shared["firewall"] = [ssh, {"name": "ping", "protocol": "icmp", "icmp_type": 8}], [line]
+    bad = {"number": 7, "name": "bad", "action": "deny", "sources": ["10.0.0.7"], "destinations": ["192.168.20.0/24"]}
+    mail = {"number": 1, "action": "deny", "protocol": "tcp", "ports": 25}
+    lease = {"number": 1, "action": "allow", "protocol": "udp", "ports": 67}
+    vpc["router"]["firewall"] = [
+        {"network": "L3-public", "direction": "in", "rules": [bad]},
+        {"network": "L3-public", "direction": "out", "rules": [mail]},
+        {"network": "vpc-1-2", "direction": "local", "default": "deny", "rules": [lease]},
+        {"network": "vpc-1-3", "direction": "out", "default": "deny"},
+    ]
+
+
+FW_EIP, FW_VIP = "firewall eip-a", "firewall vip-pf"
+IN, OUT = "firewall L3-public in", "firewall L3-public out"
+
+
+@pytest.mark.parametrize(
+    ("asked", "verdict", "rules"),
+    [
+        (
+            flow("tcp", OUTSIDE, EIP, 22),
+            "accept onwards",
+            ["elastic IP eip-a", f"{FW_EIP} rule ssh", IN, "subnet vpc-1-1"],
+        ),
+        (
+            flow("icmp", OUTSIDE, EIP),
+            "accept onwards",
+            ["elastic IP eip-a", f"{FW_EIP} rule ping", IN, "subnet vpc-1-1"],
+        ),
+        (flow("icmp", "10.0.0.7", EIP), "drop onwards", ["elastic IP eip-a", f"{FW_EIP} rule ping", f"{IN} rule bad"]),
+        (flow("tcp", "10.0.1.1", EIP, 22), "drop onwards", ["elastic IP eip-a", FW_EIP]),
+        (flow("tcp", OUTSIDE, EIP, 23), "drop onwards", ["elastic IP eip-a", FW_EIP]),
+        (flow("tcp", INS2, EIP, 22), "reject onwards", ["elastic IP eip-a", FW_EIP]),
+        (
+            flow("tcp", OUTSIDE, VIP, 2222),
+            "accept onwards",
+            ["port forward vpc-port1", f"{FW_VIP} rule line", IN, "subnet vpc-1-1"],
+        ),
+        (flow("udp", OUTSIDE, VIP, 5001), "drop onwards", ["port forward some", FW_VIP]),
+        (flow("udp", OUTSIDE, VIP, 514), "drop here", ["listener names/log", FW_VIP]),
+        (
+            flow("tcp", OUTSIDE, VIP, 8081),
+            "accept here",
+            [f"{FW_VIP} rule line", "listener web-on-shared-vip/line"],
+        ),
+        (
+            flow("tcp", INS1, OUTSIDE, 80),
+            "accept onwards",
+            [OUT, "subnet vpc-1-1", "elastic IP eip-a"],
+        ),
+        (flow("tcp", INS1, OUTSIDE, 25), "reject onwards", [f"{OUT} rule 1"]),
+        (flow("tcp", INS1, INS2, 25), "accept onwards", ["subnet vpc-1-1", "subnet vpc-1-2"]),
+        (flow("tcp", INS1, INS3, 80), "reject onwards", ["firewall vpc-1-3 out"]),
+        (flow("udp", INS2, "192.168.21.1", 53), "reject here", ["firewall vpc-1-2 local"]),
+        (flow("udp", INS2, "192.168.21.1", 67), "accept here", ["firewall vpc-1-2 local rule 1", "subnet vpc-1-2"]),
+        (flow("udp", "0.0.0.0", "255.255.255.255", 67), "accept here", ["router admin/vpc-1"]),
+        (flow("udp", INS1, "192.168.20.1", 53), "accept here", ["subnet vpc-1-1"]),
+    ],
+)
+def test_firewalls(asked: Flow, verdict: str, rules: list[str]) -> None:
+    assert short(analysis(guarded).explain(asked)) == (verdict, rules)
 
 
 def test_every_rule_has_its_place_and_a_sentence() -> None:

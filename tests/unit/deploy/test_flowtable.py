@@ -36,8 +36,16 @@ def test_an_elastic_ip_outwards_and_a_ping() -> None:
     original = attribute(1, ends_of("192.168.20.5", "203.0.113.9", 1, None), nested=True)
     reply = attribute(2, ends_of("203.0.113.9", "10.1.1.4", 1, None), nested=True)
     entry = parse_entry(original + reply)
-    assert entry.flow == Flow("icmp", "192.168.20.5", "203.0.113.9")
+    assert entry.flow == Flow("icmp", "192.168.20.5", "203.0.113.9", icmp=(8, 0))
     assert entry.actual == Translated(source="10.1.1.4")
+
+
+def test_the_type_of_an_icmp_request() -> None:
+    addresses = attribute(1, socket.inet_aton("192.168.20.5")) + attribute(2, socket.inet_aton("192.168.21.5"))
+    message = attribute(1, b"\1") + attribute(4, b"\0\7") + attribute(5, b"\x0d") + attribute(6, b"\0")
+    ends = attribute(1, addresses, nested=True) + attribute(2, message, nested=True)
+    entry = parse_entry(attribute(1, ends, nested=True) + attribute(2, ends, nested=True))
+    assert entry.flow == Flow("icmp", "192.168.20.5", "192.168.21.5", icmp=(13, 0))
 
 
 def test_an_untranslated_connection() -> None:
