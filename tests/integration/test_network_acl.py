@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,13 +11,14 @@ from checks.cloud import LINE_PORT, WAN_ADDRESS, WAN_PORT, Cloud, tcp, udp
 from checks.fabric import Fabric, Intent
 from checks.instances import ROW, TELNET
 from checks.services import EVERYTHING, all_of, answered, stamps
-from checks.streams import Stream
+from checks.streams import Datagrams, Stream
 
 from lab.shell import patient
 
 pytestmark = pytest.mark.packets
 ADMITTED = {"line", "telnet", "datagram", "second", "fragments"}
-INNER, PUBLISHED = "192.168.22.100", 8083
+INNER, PUBLISHED, DATAGRAMS = "192.168.22.100", 8083, 5300
+PINGED = {"health_check": {"type": "icmp"}}
 
 WEB = [
     {"number": 30, "name": "no-ins2", "direction": "ingress", "action": "deny", "cidrs": ["192.168.21.0/24"]},
@@ -40,6 +42,11 @@ def with_lists(intent: Intent) -> None:
     listener = {"name": "shut", "protocol": "tcp", "port": PUBLISHED, "backends": ["vpc-ins3"], "backend_port": 8080}
     vpc["load_balancers"][1]["listeners"].append(listener)
     vpc["load_balancers"].append({"name": "inner", "network": "vpc-1-3", "ip": INNER, "listeners": [listener]})
+    listeners = [
+        {"name": name, "protocol": "udp", "port": port, "backends": [backend], "backend_port": ROW[0], **PINGED}
+        for name, port, backend in (("open", DATAGRAMS, "vpc-ins1"), ("shut", DATAGRAMS + 1, "vpc-ins3"))
+    ]
+    vpc["load_balancers"].append({"name": "datagrams", "virtual_ip": "vip-pf", "listeners": listeners})
     nics = [{"network": "vpc-1-3"}]
     intent["weft_instances"].append({"name": "vpc-ins4", "tenant": "admin", "host": "hv2", "nics": nics})
 
@@ -92,6 +99,14 @@ def _nothing_passes_but_what_the_router_does(cloud: Cloud, ins1: str, ins3: str,
     assert cloud.ping("vpc-ins3", gateway) == 64
     assert cloud.read("vpc-ins3", f"dig +short @{gateway} vpc-ins1.cloud.internal").strip() == ins1
 
+    # What a UDP listener hands on is behind the list of the backend's network, with the caller as its source.
+    shared_out = {"open": udp(shared, DATAGRAMS), "shut": udp(shared, DATAGRAMS + 1)}
+    deadline = time.monotonic() + patient(30)
+    while "open" not in answered(cloud, "wan", shared_out):
+        assert time.monotonic() < deadline, "no backend of the UDP listener is well"
+    assert answered(cloud, "wan", shared_out) == {"open"}
+    assert answered(cloud, "other-1", shared_out) == set()
+
     # A load balancer's own connections pass; its address in a network is behind that network's list.
     assert answered(cloud, "wan", {"published": tcp(shared, PUBLISHED)}) == {"published"}
     assert answered(cloud, "vpc-ins2", {"published": tcp(shared, PUBLISHED), "inner": tcp(INNER, PUBLISHED)}) == {
@@ -118,25 +133,37 @@ def test_a_change_ends_what_it_no_longer_admits(fabric: Fabric, listed: Cloud) -
     ins1 = cloud.address("vpc-ins1")
     counted = packets(cloud)["acl_web_ingress_telnet"]
 
-    # A rule goes.
-    fabric.change(lambda intent: rules_of(intent).remove(WEB[1]))
+    def narrower(intent: Intent) -> None:
+        rules = rules_of(intent)
+        rules.remove(WEB[1])
+        (datagrams,) = (one for one in rules if one.get("name") == "datagrams")
+        datagrams["ports"] = ROW[0]
+
+    # A rule goes, and another one is about less.
+    fabric.change(narrower)
     with (
         Stream(cloud, "wan", elastic, LINE_PORT) as outside,
         Stream(cloud, "vpc-ins2", ins1, LINE_PORT) as inside,
         Stream(cloud, "wan", elastic, TELNET) as other,
         Stream(cloud, "vpc-ins1", WAN_ADDRESS, WAN_PORT) as goes_out,
         Stream(cloud, "vpc-ins1", cloud.address("vpc-port-test-1"), LINE_PORT) as neighbour,
+        Datagrams(cloud, "wan", elastic, ROW[0]) as first,
+        Datagrams(cloud, "wan", elastic, ROW[1]) as second,
     ):
         done = fabric.run_as_foretold()
         for cut in (outside, inside):
             assert cut.process.wait(timeout=patient(30)) == 0
+        assert second.tell()["lost"]
+        assert second.tell()["answers"] == 0
+        kept = first.tell()
+        assert kept["answers"] and not kept["lost"]
     assert outside.told()["broken"] and inside.told()["broken"]
     for stream in (other, goes_out, neighbour):
         assert stream.told()["broken"] is None
         assert stream.told()["gap"] < 1.0
     files = done.did()["gw1"]["files"]
     assert all(path.endswith(("16-network_acl.elements", "translation.json")) for path in files), files
-    assert answered(cloud, "wan", all_of(elastic)) == ADMITTED - {"line"}
+    assert answered(cloud, "wan", all_of(elastic)) == ADMITTED - {"line", "second"}
     assert packets(cloud)["acl_web_ingress_telnet"] > counted, "what the change is not about goes on counting"
 
     # It comes back, with a higher number than what denies a part of it.
