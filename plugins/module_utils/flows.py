@@ -174,10 +174,10 @@ class Translation:
     distance, prefix of the senders that it is for or null]]), main_only ([prefix]: destinations that routes for
     senders do not lead to), egress ({subnet: policy}, see Policy), filters ({name: filter}, see Filter), network_acls
     ({subnet: [filter of what goes in, filter of what comes out]}), address_firewalls ({public address: filter}),
-    interface_firewalls ([[in, out or local, prefix of the interface's network, filter]]), public_links ([prefix of a
-    public network], the one that everything leaves by which says no other first), management ([[own address with
-    prefix length, ports that it answers on]]), routing_peers ([[prefix, destination, protocol, port]]: whose routing
-    protocols are heard). One that an older release wrote lacks some of them.
+    interface_firewalls ([[in, out or local, prefix of the interface's network, filter]]), public_links ({prefix:
+    prefix of the public network that is or has its interface}), management ([[own address with prefix length, ports
+    that it answers on]]), routing_peers ([[prefix, destination, protocol, port]]: whose routing protocols are heard).
+    One that an older release wrote lacks some of them.
     """
 
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -303,14 +303,14 @@ class Translation:
 
     @cached_property
     def _public_links(self) -> _Prefixes[str]:
-        return _prefixes({cidr: cidr for cidr in self.raw.get("public_links", ())})
+        return _prefixes(self.raw.get("public_links", {}))
 
-    def interface(self, direction: str, subnet: Optional[str], public: str) -> Optional[str]:
-        """The firewall of an interface: that to the subnet, or else that to the public network of an address, or to the
-        first of all."""
+    def interface(self, direction: str, subnet: Optional[str], address: str) -> Optional[str]:
+        """The firewall of an interface: that to the subnet, or else to the public network that packets for an address
+        of the router's come in by, or those of a sender leave by."""
         if not self._interface_firewalls:
             return None
-        place = subnet or _longest(self._public_links, public) or self.raw["public_links"][0]
+        place = subnet or _longest(self._public_links, address) or ""
         return self._interface_firewalls.get((direction, place))
 
     def network_acl(self, source: Optional[str], target: Optional[str]) -> tuple[Optional[str], Optional[str]]:

@@ -123,3 +123,41 @@ def _a_change_ends_what_it_no_longer_admits(fabric: Fabric, elastic: str, free: 
     assert answered(cloud, "wan", {**all_of(elastic), "balancer": tcp(shared, 8081)}) == {"datagram", "fragments"}
     counters = cloud.in_router("vpc-1", "nft list counters table inet weft")
     assert "fw_eip-a_public_datagrams" in counters and "fw_eip-a_public_line" not in counters
+
+
+def with_two_links(intent: Intent) -> None:
+    """A second public network, by which the second subnet leaves, and an elastic IP in it."""
+    network = {"name": "leased", "interface": "eth3", "clusters": ["router_nodes"], "services": ["public"]}
+    intent["weft_provider_networks"].append({**network, "cidr": "198.51.100.0/24", "gateway": "198.51.100.1"})
+    vpc = intent["weft_vpcs"][0]
+    vpc["router"]["public_networks"] = [{"network": "leased"}]
+    vpc["networks"][1]["snat"] = {"network": "leased"}
+    vpc["elastic_ips"].append({"name": "eip-z", "network": "leased", "target": "vpc-ins3", "outbound": False})
+
+
+def shut_the_second(intent: Intent) -> None:
+    intent["weft_vpcs"][0]["router"]["firewall"] = [
+        {"network": "leased", "direction": direction, "default": "deny"} for direction in ("in", "out")
+    ]
+
+
+def test_each_public_interface_has_its_own_firewall(fabric: Fabric) -> None:
+    fabric.change(with_two_links)
+    cloud = fabric.apply()
+    world = "223.5.5.5"
+    elastic, leased = (cloud.public("vpc-1", name, "elastic_ip") for name in ("eip-a", "eip-z"))
+    assert answered(cloud, "wan", {"first": tcp(elastic), "second": tcp(leased)}) == {"first", "second"}
+    fabric.change(shut_the_second)
+    with (
+        Stream(cloud, "wan", elastic, LINE_PORT) as enters_first,
+        Stream(cloud, "wan", leased, LINE_PORT) as enters_second,
+        Stream(cloud, "vpc-ins1", world, WAN_PORT) as leaves_by_first,
+        Stream(cloud, "vpc-ins2", world, WAN_PORT) as leaves_by_second,
+    ):
+        fabric.run()
+        for cut in (enters_second, leaves_by_second):
+            assert cut.process.wait(timeout=patient(30)) == 0
+    assert enters_second.told()["broken"] and leaves_by_second.told()["broken"]
+    assert enters_first.told()["broken"] is None and leaves_by_first.told()["broken"] is None
+    assert answered(cloud, "wan", {"first": tcp(elastic), "second": tcp(leased)}) == {"first"}
+    assert answered(cloud, "vpc-ins2", {"out": tcp(world, WAN_PORT)}) == set()

@@ -28,7 +28,9 @@ flows = st.builds(
     Flow, st.sampled_from(["tcp", "udp", "icmp"]), addresses, addresses, st.just(40000), st.sampled_from(PORTS), ICMP
 )
 places_of_filters = st.tuples(
-    st.sampled_from(["in", "out", "local"]), st.sampled_from([*SUBNETS, "10.0.0.0/8"]), st.just("link")
+    st.sampled_from(["in", "out", "local"]),
+    st.sampled_from([*SUBNETS, "10.0.0.0/8", "198.51.100.0/24"]),
+    st.just("link"),
 )
 public, guests = st.sampled_from(PUBLIC), st.sampled_from(GUESTS)
 
@@ -93,7 +95,7 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
         "filters": {name: draw(filters()) for name in (*FILTERS, "public", "link")},
         "address_firewalls": draw(st.dictionaries(public, st.just("public"))),
         "interface_firewalls": draw(st.lists(places_of_filters, max_size=3, unique_by=lambda one: one[:2])),
-        "public_links": ["10.0.0.0/8"],
+        "public_links": {"0.0.0.0/0": "10.0.0.0/8", "192.168.20.0/24": "198.51.100.0/24"},
         "network_acls": draw(st.dictionaries(st.sampled_from(SUBNETS), st.just(FILTERS))),
     }
 

@@ -79,6 +79,35 @@ def test_a_policy_ends_what_it_no_longer_admits() -> None:
     assert not ends(asked("tcp", "10.0.0.1", "10.172.11.4", 22), Translated("192.168.20.5"), old, Translation(CONFIG))
 
 
+LEASED = "198.51.100.0/24"
+TWO_LINKS = Translation(
+    {
+        **CONFIG,
+        "egress": {},
+        "elastic_in": {"10.172.11.4": "192.168.20.5", "198.51.100.4": "192.168.20.6"},
+        "filters": {"none": {"end": "deny", "rules": []}},
+        "interface_firewalls": [["in", LEASED, "none"], ["out", LEASED, "none"]],
+        "public_links": {
+            "0.0.0.0/0": "10.0.0.0/8", "10.0.0.0/8": "10.0.0.0/8", LEASED: LEASED, "192.168.21.0/24": LEASED,
+        },
+    }
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flow", "action"),
+    [
+        (asked("tcp", "203.0.113.1", "10.172.11.4", 22), "accept"),
+        (asked("tcp", "203.0.113.1", "198.51.100.4", 22), "drop"),
+        (asked("tcp", "192.168.20.5", "203.0.113.1", 22), "accept"),
+        (asked("tcp", "192.168.21.5", "203.0.113.1", 22), "reject"),
+        (asked("tcp", "192.168.20.5", "192.168.21.5", 22), "accept"),
+    ],
+)
+def test_the_firewall_of_one_public_interface_is_not_the_others(flow: Flow, action: str) -> None:
+    assert judge(flow, TWO_LINKS).action == action
+
+
 def test_boxes_are_made_disjoint() -> None:
     nets = [IPv4Network(one) for one in ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.0.0.1/32")]
     boxes = [(80, 80, nets[0]), (1, 1024, nets[1]), (443, 8080, nets[2]), (81, 442, nets[3]), (1025, 1025, nets[1])]
