@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import struct
-import time
 from collections.abc import Iterable
-from contextlib import ExitStack
 
 import pytest
-from checks.cloud import GUEST, Cloud
+from checks.cloud import Cloud
 from checks.fabric import Fabric, Intent
-from checks.streams import Background
+from checks.frames import ARP, IPV4, IPV6, OTHER, VLAN, arp, datagram, frame, heard, send
 
 pytestmark = pytest.mark.packets
 
-SCRIPT = (GUEST / "frames.py").read_text()
-BROADCAST, FORGED = "ff:ff:ff:ff:ff:ff", "02:00:00:00:be:ef"
-IPV4, ARP, VLAN, IPV6, OTHER = 0x0800, 0x0806, 0x8100, 0x86DD, 0x88B5
+FORGED = "02:00:00:00:be:ef"
 ATTACKER, BESIDE, FAR = "vpc-port-test-1", "vpc-ins1", "vpc-port-test-2"  # BESIDE is on ATTACKER's host
 OWN, NEIGHBOUR, GATEWAY, SECOND = "192.168.20.154", "192.168.20.236", "192.168.20.1", "192.168.20.99"
 PAIR, BEYOND = "10.66.0.9", "10.67.0.9"
 #: What passes only because the intent says so.
 EXCEPTIONS = {"second-address", "pair-address", "arp-second", "arp-pair"}
-
-
-def mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def frame(sender: str, kind: int, payload: bytes, token: str, target: str = BROADCAST) -> bytes:
-    """An Ethernet frame with a token at its end."""
-    return mac(target) + mac(sender) + struct.pack("!H", kind) + payload + token.encode().rjust(46, b".")
-
-
-def checksum(header: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(header) // 2}H", header))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
-
-
-def datagram(source: str, ports: tuple[int, int] = (5000, 5000), target: str = "255.255.255.255") -> bytes:
-    """IPv4 and UDP headers for 46 bytes."""
-    udp = struct.pack("!HHHH", *ports, 8 + 46, 0)
-    addresses = socket.inet_aton(source) + socket.inet_aton(target)
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp) + 46, 1, 0, 64, 17, 0) + addresses
-    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + udp
-
-
-def arp(sender: str, address: str, operation: int = 2, target: str = "0.0.0.0") -> bytes:
-    pair = mac(sender) + socket.inet_aton(address)
-    return struct.pack("!HHBBH", 1, IPV4, 6, 4, operation) + pair + mac(BROADCAST) + socket.inet_aton(target)
 
 
 def attempts(own: str) -> dict[str, tuple[bool, bytes]]:
@@ -85,24 +51,13 @@ def attempts(own: str) -> dict[str, tuple[bool, bytes]]:
         "something-else": (False, own, OTHER, b""),
     }
     return {
-        name: (passes, frame(sender, kind, payload, f"[{name}]"))
-        for name, (passes, sender, kind, payload) in told.items()
+        name: (passes, frame(sender, kind, payload, name)) for name, (passes, sender, kind, payload) in told.items()
     }
 
 
-def heard(cloud: Cloud, frames: dict[str, bytes], where: Iterable[str]) -> dict[str, set[str]]:
+def told_by(cloud: Cloud, frames: dict[str, bytes], where: Iterable[str]) -> dict[str, set[str]]:
     """Which of the frames each instance hears that the attacker sends."""
-    tokens = [f"[{name}]" for name in frames]
-    with ExitStack() as stack:
-        ears = {
-            one: stack.enter_context(Background(cloud, one, ["python3", "-c", SCRIPT, "hear", *tokens]))
-            for one in where
-        }
-        done = cloud.on(ATTACKER, ["python3", "-c", SCRIPT, "send", *(one.hex() for one in frames.values())])
-        assert done.returncode == 0, done.stderr
-        # What has passed arrives within milliseconds, what is sent last has followed all others by then.
-        time.sleep(0.5)
-    return {one: {token.strip("[]") for token in json.loads(ear.report)} for one, ear in ears.items()}
+    return heard(cloud, frames, where, lambda: send(cloud, ATTACKER, frames.values()))
 
 
 def with_exceptions(intent: Intent) -> None:
@@ -130,7 +85,7 @@ def test_instances_send_as_themselves(fabric: Fabric) -> None:
     wanted = {name for name, (passes, _one) in tried.items() if passes}
     assert fabric.run().changed == 0
 
-    told = heard(cloud, frames, (BESIDE, FAR))
+    told = told_by(cloud, frames, (BESIDE, FAR))
     # A bridge answers ARP itself for what the plan knows, so that not every probe reaches the other host.
     assert told[BESIDE] == wanted
     assert told[FAR] <= wanted and {"own-address", "pair-address", "arp-pair"} <= told[FAR]
@@ -139,18 +94,18 @@ def test_instances_send_as_themselves(fabric: Fabric) -> None:
     # Another instance of the same network may not have what this one has.
     fabric.restore()
     cloud = fabric.apply()
-    told = heard(cloud, frames, (BESIDE, FAR))
+    told = told_by(cloud, frames, (BESIDE, FAR))
     assert not EXCEPTIONS & told[BESIDE]
     assert "own-address" in told[BESIDE] & told[FAR]
 
     # From the host's start on, before any run.
     cloud.lab.reboot("hv1")
     fabric.await_leases()
-    assert heard(cloud, frames, (BESIDE,))[BESIDE] == wanted - EXCEPTIONS
+    assert told_by(cloud, frames, (BESIDE,))[BESIDE] == wanted - EXCEPTIONS
 
     fabric.change(without_port_security)
     fabric.run()
-    told = heard(cloud, frames, (BESIDE,))
+    told = told_by(cloud, frames, (BESIDE,))
     assert told[BESIDE] == frames.keys(), "without port security everything passes"
     assert learned(cloud)
     fabric.restore()
@@ -159,5 +114,5 @@ def test_instances_send_as_themselves(fabric: Fabric) -> None:
     for guest in (BESIDE, FAR, "vpc-port-test-3"):
         cloud.read(guest, "ip neighbour flush dev eth0")
     cloud.in_router("vpc-1", "ip neighbour flush to 192.168.20.0/24")
-    assert heard(cloud, frames, (BESIDE,))[BESIDE] == wanted - EXCEPTIONS
+    assert told_by(cloud, frames, (BESIDE,))[BESIDE] == wanted - EXCEPTIONS
     assert fabric.run().changed == 0

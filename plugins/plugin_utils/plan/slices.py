@@ -111,6 +111,15 @@ class PortLimit:
 
 
 @dataclass(frozen=True)
+class VxlanPeer:
+    """Whose tunnels of one UDP port a host lets in: the peer's VTEP, and its own that they come to."""
+
+    vtep: str
+    address: str
+    udp_port: int
+
+
+@dataclass(frozen=True)
 class Port:
     """An instance's NIC on its hypervisor: the device name and guest MAC whoever starts the guest must use.
 
@@ -639,6 +648,7 @@ class HostSlice:
     nics: list[Nic] = field(default_factory=list)
     provider_bridges: list[ProviderBridge] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
+    vxlan_peers: list[VxlanPeer] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)

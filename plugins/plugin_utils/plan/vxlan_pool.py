@@ -10,7 +10,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils import addressing
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, Vpc, VxlanPool
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Segment, Station
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import HostSlice, Segment, Station, VxlanPeer
 
 
 def mtu(pool: VxlanPool, network: Network) -> int:
@@ -27,6 +27,8 @@ def plan(context: Context) -> None:
             by_owner.setdefault(owner, []).append((vpc, network))
     for _owner, subnets in sorted(by_owner.items()):
         _plan_segment(context, subnets)
+    for slice_ in context.slices.values():
+        slice_.vxlan_peers = _peers(slice_)
 
 
 def _plan_segment(context: Context, subnets: list[tuple[Vpc, Network]]) -> None:
@@ -59,6 +61,14 @@ def _plan_segment(context: Context, subnets: list[tuple[Vpc, Network]]) -> None:
         if vteps[host] not in slice_.vteps:
             slice_.vteps.append(vteps[host])
         slice_.underlay_mtu = max(slice_.underlay_mtu, pool.mtu)
+
+
+def _peers(slice_: HostSlice) -> list[VxlanPeer]:
+    """Return whom a host has segments in common with."""
+    found = {(one.vtep, peer, one.udp_port) for one in slice_.segments for peer in one.flood}
+    return [
+        VxlanPeer(*peer) for peer in sorted(found, key=lambda one: (IPv4Address(one[0]), IPv4Address(one[1]), one[2]))
+    ]
 
 
 def _stations(context: Context, pool: VxlanPool, network: Network) -> list[tuple[str, Station]]:
