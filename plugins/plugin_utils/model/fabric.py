@@ -40,7 +40,7 @@ class Quotas(Node):
 
 
 class Tenant(Node):
-    """An account. VPCs and instances belong to exactly one, and refer only to what is its own."""
+    """An account. VPCs and instances belong to exactly one, and refer only to what is its own or shared."""
 
     kind: ClassVar[str] = "tenant"
 

@@ -28,7 +28,10 @@ class Nic(Node):
 
     kind: ClassVar[str] = "NIC"
 
-    network: Reference = Field(description="Network of the tenant (`net` or `vpc/net`), or a provider network.")
+    network: Reference = Field(
+        description="Network of the tenant (`net` or `vpc/net`), one that another tenant shares "
+        "(`tenant/vpc/net`), or a provider network."
+    )
     ip: Address | None = Field(default=None, description="Its address; default: allocated.")
     secondary_ips: tuple[SecondaryIp, ...] = Field(
         default=(), description="Further addresses, in the same network; the guest sets them up itself."

@@ -20,6 +20,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Netw
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import ProviderNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import RouterImage, RouterOffering
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import may_use
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vxlan_pool import PoolCluster, VxlanPool
 
@@ -165,17 +166,20 @@ class Intent:
         return self._certificates.get((tenant, name))
 
     def network(self, tenant: str, ref: str) -> VpcNetwork | None:
-        """A tenant's network by `net`, if only one of its VPCs has one of that name, or by `vpc/net`."""
+        """A tenant's network by `net`, if only one of its VPCs has one of that name, or by `vpc/net`; another's by
+        `tenant/vpc/net`, if it is shared."""
         found = self.networks_named(tenant, ref)
         return found[0] if len(found) == 1 else None
 
     def networks_named(self, tenant: str, ref: str) -> Sequence[VpcNetwork]:
-        """Every network of a tenant that `ref` can mean."""
-        vpc, slash, name = ref.partition("/")
-        if slash:
-            found = self._networks_by_vpc.get((tenant, vpc, name))
-            return () if found is None else (found,)
-        return self._networks_by_name.get((tenant, ref), ())
+        """Every network of a tenant, or shared with it, that `ref` can mean."""
+        depth = ref.count("/")
+        if depth == 0:
+            return self._networks_by_name.get((tenant, ref), ())
+        found = self._networks_by_path.get(f"{tenant}/{ref}" if depth == 1 else ref)
+        if found is None or not (found.vpc.tenant == tenant or may_use(found.network.shared_with, tenant)):
+            return ()
+        return (found,)
 
     def public_networks(self, vpc: Vpc) -> tuple[str, ...]:
         """The names of the public networks that a VPC's router is in, the offering's first."""
@@ -283,18 +287,18 @@ class Intent:
         return {network.path: vpc for vpc in self.vpcs for network in vpc.networks}
 
     @cached_property
-    def _networks_by_vpc(self) -> dict[tuple[str, str, str], VpcNetwork]:
-        found: dict[tuple[str, str, str], VpcNetwork] = {}
+    def _networks_by_path(self) -> dict[str, VpcNetwork]:
+        found: dict[str, VpcNetwork] = {}
         for vpc in self.vpcs:
             for network in vpc.networks:
-                found.setdefault((vpc.tenant, vpc.name, network.name), VpcNetwork(vpc, network))
+                found.setdefault(f"{vpc.key}/{network.name}", VpcNetwork(vpc, network))
         return found
 
     @cached_property
     def _networks_by_name(self) -> dict[tuple[str, str], list[VpcNetwork]]:
         found: defaultdict[tuple[str, str], list[VpcNetwork]] = defaultdict(list)
-        for (tenant, _vpc, name), network in self._networks_by_vpc.items():
-            found[tenant, name].append(network)
+        for one in self._networks_by_path.values():
+            found[one.vpc.tenant, one.network.name].append(one)
         return dict(found)
 
     @cached_property

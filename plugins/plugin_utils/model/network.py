@@ -23,6 +23,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Mtu,
     Name,
     Reference,
+    SharedWith,
     Vni,
 )
 
@@ -65,6 +66,10 @@ class Network(Node):
     )
     shared_segment_with: Reference | None = Field(
         default=None, description="Network of the same tenant whose segment (one broadcast domain) to share."
+    )
+    shared_with: SharedWith = Field(
+        default=(),
+        description="Tenants whose instances may be in it too, or `all`; they name it `tenant/vpc/network`.",
     )
 
     @property

@@ -16,6 +16,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Mtu,
     Name,
     Reference,
+    SharedWith,
     VlanId,
 )
 
@@ -64,6 +65,7 @@ class ProviderNetwork(Node):
     dns_servers: tuple[Address, ...] = Field(default=(), description="DNS servers of the network.")
     services: tuple[Service, ...] = Field(default=(), description="What the network is for.")
     mtu: Mtu = Field(default=1500, description="MTU of the network, in bytes.")
+    shared_with: SharedWith = Field(default="all", description="Tenants that may use it, or `all`.")
 
     @property
     def spans(self) -> tuple[Span, ...]:

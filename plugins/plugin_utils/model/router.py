@@ -10,7 +10,13 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.dynamic_routing import Bgp, Ospf
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import InterfaceFirewall
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import MEMORY_PATTERN, Address, Name, Reference
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
+    MEMORY_PATTERN,
+    Address,
+    Name,
+    Reference,
+    SharedWith,
+)
 
 _UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -22,6 +28,7 @@ class RouterImage(Node):
 
     name: Name = Field(description="Name, unique in the fabric.")
     suite: Literal["bookworm", "trixie"] = Field(description="Debian release.")
+    shared_with: SharedWith = Field(default="all", description="Tenants that may use it, or `all`.")
 
 
 class RouterOffering(Node):
@@ -42,6 +49,7 @@ class RouterOffering(Node):
     management_network: Reference | None = Field(
         default=None, description="Provider network with service `management`."
     )
+    shared_with: SharedWith = Field(default="all", description="Tenants that may use it, or `all`.")
 
     @property
     def memory_bytes(self) -> int:

@@ -27,5 +27,6 @@ SHAPE_RULES = {
     "WEFT-F4-default": "No network ACL has the name of a default list.",
     "WEFT-N7-bandwidth": "A bandwidth is a number of bits per second between 64K and 400G.",
     "WEFT-B3-payload": "What a health check sends or expects is text or bytes, and fits into a datagram.",
+    "WEFT-T3-sharing": "What is shared is shared with all, or with tenants that are named.",
     "WEFT-N3-ports": "Ports lie between 1 and 65535, and a range begins before it ends.",
 }

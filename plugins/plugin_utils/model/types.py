@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
-from typing import Annotated, NamedTuple, NoReturn
+from typing import Annotated, Literal, NamedTuple, NoReturn
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import (
     AfterValidator,
@@ -202,6 +202,14 @@ def _payload(value: object) -> bytes:
     return payload
 
 
+def _sharing(value: object) -> Sharing:
+    if value == "all":
+        return "all"
+    if isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    refuse("WEFT-T3-sharing", "is neither all nor a list of tenants", "Write all, or names of tenants: [blue, red].")
+
+
 def _mac(value: object) -> object:
     return value.lower().replace("-", ":") if isinstance(value, str) else value
 
@@ -293,6 +301,12 @@ Payload = Annotated[
     PlainValidator(_payload),
     WithJsonSchema({"type": "string", "minLength": 1, "description": "Text, or bytes as hex: and their digits"}),
 ]
+Sharing = Literal["all"] | tuple[str, ...]
+SharedWith = Annotated[
+    Sharing,
+    PlainValidator(_sharing),
+    WithJsonSchema({"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 Mac = Annotated[
     str, Strict(), StringConstraints(pattern=MAC_PATTERN), BeforeValidator(_mac), AfterValidator(_check_mac)
 ]
@@ -308,3 +322,8 @@ DhcpOptionValue = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
 ]
 DhcpOptions = Annotated[dict[DhcpOptionCode, DhcpOptionValue], BeforeValidator(_options)]
+
+
+def may_use(sharing: Sharing, tenant: str) -> bool:
+    """Whether something is shared with a tenant."""
+    return sharing == "all" or tenant in sharing

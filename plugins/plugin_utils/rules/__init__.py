@@ -36,6 +36,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importi
     routes,
     secondary,
     services,
+    sharing,
     snat,
     subnets,
     vteps,
@@ -73,6 +74,7 @@ TOPICS = (
     balancers_udp,
     qos,
     quotas,
+    sharing,
 )
 
 

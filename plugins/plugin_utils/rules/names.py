@@ -79,12 +79,12 @@ def _name_spaces(vpc: Vpc) -> Iterator[Iterable[NamedNode]]:
 
 @rule("WEFT-A7-case")
 def dns_names(intent: Intent) -> Iterator[Fault]:
-    """Names of instances in one VPC differ in more than capital letters, which DNS does not tell apart."""
+    """Instances in one VPC have names that DNS tells apart: another tenant's too, and not by capital letters."""
     seen: dict[tuple[str, str], Instance] = {}
     for vpc, network in networks(intent):
         for instance, *_nic in intent.nics_of(network):
             first = seen.setdefault((vpc.path, instance.name.lower()), instance)
-            if first.name != instance.name:
+            if (first.name, first.tenant) != (instance.name, instance.tenant):
                 yield Fault(
                     instance.at("name"),
                     instance.name,

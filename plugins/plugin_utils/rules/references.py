@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Instance, Intent, Network, Vpc, VpcNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import split_instance_ref
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import with_article
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import may_use
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.known import EVERYBODY, Known
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.names import NamedNode
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
@@ -168,6 +169,7 @@ def _tenants_by_network(intent: Intent) -> dict[str, Network]:
     for vpc, network in networks(intent):
         found.setdefault(network.name, network)
         found.setdefault(f"{vpc.name}/{network.name}", network)
+        found.setdefault(f"{vpc.key}/{network.name}", network)
     return found
 
 
@@ -199,14 +201,15 @@ def _no_such_nic(reference: Reference, name: str, count: int) -> Fault:
 
 @rule("WEFT-T1-foreign")
 def foreign_objects(intent: Intent) -> Iterator[Fault]:
-    """Nobody refers to another tenant's object."""
+    """Nobody refers to another tenant's object, unless that is a network which is shared."""
     yield from _foreign_instances(intent)
     yield from _foreign_networks(intent)
+    yield from _foreign_segments(intent)
 
 
-def _foreign(reference: Reference, tenant: str, owner: str, where: str) -> Fault:
+def _foreign(reference: Reference, tenant: str, owner: str, where: str, otherwise: str = "") -> Fault:
     reason = f"belongs to tenant {owner} ({where}), and this belongs to tenant {tenant}"
-    return Fault(reference.path, reference.name, reason, f"Use an object of tenant {tenant}.")
+    return Fault(reference.path, reference.name, reason, f"Use an object of tenant {tenant}{otherwise}.")
 
 
 def _foreign_instances(intent: Intent) -> Iterator[Fault]:
@@ -222,20 +225,33 @@ def _foreign_instances(intent: Intent) -> Iterator[Fault]:
 
 def _foreign_networks(intent: Intent) -> Iterator[Fault]:
     owners = _tenants_by_network(intent)
-    for reference, tenant in _network_references(intent):
-        own = intent.networks_named(tenant, reference.name) or intent.provider_network(reference.name)
-        if not own and reference.name in owners:
-            owner = owners[reference.name]
-            yield _foreign(reference, tenant, intent.vpc_of(owner).tenant, owner.path)
-
-
-def _network_references(intent: Intent) -> Iterator[tuple[Reference, str]]:
     for instance in intent.instances:
         for nic in instance.nics:
-            yield Reference(nic.at("network"), nic.network), instance.tenant
+            own = intent.networks_named(instance.tenant, nic.network) or intent.provider_network(nic.network)
+            if not own and nic.network in owners:
+                reference = Reference(nic.at("network"), nic.network)
+                yield _foreign_network(
+                    reference, instance.tenant, intent.vpc_of(owners[nic.network]), owners[nic.network]
+                )
+
+
+def _foreign_network(reference: Reference, tenant: str, vpc: Vpc, network: Network) -> Fault:
+    otherwise = f", or share this one with it ({network.at('shared_with')})"
+    if may_use(network.shared_with, tenant):
+        otherwise = f", or write {vpc.key}/{network.name}, which is shared with it"
+    return _foreign(reference, tenant, vpc.tenant, network.path, otherwise)
+
+
+def _foreign_segments(intent: Intent) -> Iterator[Fault]:
+    owners = _tenants_by_network(intent)
     for vpc, network in networks(intent):
-        if network.shared_segment_with is not None:
-            yield Reference(network.at("shared_segment_with"), network.shared_segment_with), vpc.tenant
+        if (name := network.shared_segment_with) is not None:
+            found = intent.networks_named(vpc.tenant, name)
+            owner = found[0].network if found else owners.get(name)
+            tenant = vpc.tenant if owner is None else intent.vpc_of(owner).tenant
+            if owner is not None and tenant != vpc.tenant:
+                reference = Reference(network.at("shared_segment_with"), name)
+                yield _foreign(reference, vpc.tenant, tenant, owner.path)
 
 
 @rule("WEFT-P3-shared-network")
