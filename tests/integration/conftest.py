@@ -69,3 +69,15 @@ def fabric(applied: Fabric) -> Iterator[Fabric]:
     applied.restore()
     # A test may have added more than a run may take away unasked.
     applied.apply("-e", "weft_max_removal_percent=100")
+
+
+@pytest.fixture
+def collections(fabric: Fabric) -> Path:
+    """A tree with a copy of this collection, to be broken."""
+    tree = fabric.state / "broken"
+    copy = tree / "ansible_collections" / "weft" / "vpc"
+    shutil.rmtree(tree, ignore_errors=True)
+    for part in ("plugins", "roles", "playbooks", "meta"):
+        shutil.copytree(ROOT / part, copy / part)
+    shutil.copy(ROOT / "galaxy.yml", copy)
+    return tree

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 from checks import steps
 from checks.fabric import Fabric, Intent
-
-from lab.paths import ROOT
 
 pytestmark = pytest.mark.packets
 ROUTER_ROOT = "/var/lib/weft/routers/vpc-1.admin/root"
@@ -25,18 +22,6 @@ BROKEN = {
         "inet_servise",
     ),
 }
-
-
-@pytest.fixture
-def collections(fabric: Fabric) -> Path:
-    """A tree with a copy of this collection, to be broken."""
-    tree = fabric.state / "broken"
-    copy = tree / "ansible_collections" / "weft" / "vpc"
-    shutil.rmtree(tree, ignore_errors=True)
-    for part in ("plugins", "roles", "playbooks", "meta"):
-        shutil.copytree(ROOT / part, copy / part)
-    shutil.copy(ROOT / "galaxy.yml", copy)
-    return tree
 
 
 def checksums(fabric: Fabric) -> str:
