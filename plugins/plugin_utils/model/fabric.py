@@ -22,6 +22,12 @@ class Fabric(Node):
     route_denylist: tuple[Cidr, ...] = Field(
         default=(), description="Prefixes that no VPC may route, in whole or in part: the operator's own networks."
     )
+    broadcasts: Number = Field(
+        default=1000,
+        ge=100,
+        le=1_000_000,
+        description="Most broadcast and multicast frames a second that an instance's NIC sends.",
+    )
 
 
 class Quotas(Node):

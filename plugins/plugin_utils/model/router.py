@@ -14,6 +14,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     MEMORY_PATTERN,
     Address,
     Name,
+    Number,
     Reference,
     SharedWith,
 )
@@ -42,6 +43,11 @@ class RouterOffering(Node):
     )
     memory: Annotated[str, Strict(), StringConstraints(pattern=MEMORY_PATTERN)] = Field(
         description="Memory that the router may use: a number and M, G or T."
+    )
+    connections: Number | None = Field(
+        default=None,
+        ge=100,
+        description="Most connections that one address of its subnets may have through it; default no limit.",
     )
     image: Reference = Field(description="Router image.")
     public_network: Reference = Field(description="Provider network with service `public` that the router goes out by.")

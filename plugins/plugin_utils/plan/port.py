@@ -15,8 +15,10 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Port
 def plan(context: Context) -> None:
     """Give each hypervisor the ports of its instances."""
     for instance in sorted(context.intent.instances, key=lambda one: one.key):
+        slice_ = context.slice_of(instance.host)
+        slice_.broadcasts = context.intent.fabric.broadcasts
         for index in range(len(instance.nics)):
-            context.slice_of(instance.host).ports.append(_port(context, NicRef(instance, index)))
+            slice_.ports.append(_port(context, NicRef(instance, index)))
 
 
 def _port(context: Context, nic: NicRef) -> Port:

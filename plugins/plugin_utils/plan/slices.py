@@ -635,11 +635,12 @@ class Router:
     routing_peers: tuple[RoutingPeer, ...]
     learns_default: bool
     shaped_links: tuple[ShapedLink, ...] = ()
+    connections: int | None = None
 
 
 @dataclass
 class HostSlice:
-    """All that one host is told."""
+    """All that one host is told. ``broadcasts`` a second is what each of its ports may send."""
 
     fabric: str
     host: str
@@ -652,3 +653,4 @@ class HostSlice:
     images: list[Image] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
+    broadcasts: int = 0

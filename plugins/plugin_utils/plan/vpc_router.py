@@ -83,6 +83,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
         routing_peers=dynamic_routing.routing_peers(bgp, ospf),
         learns_default=dynamic_routing.learns_default(vpc),
         shaped_links=qos.shaped_links(context, vpc, public.values()),
+        connections=offering.connections,
     )
 
 

@@ -1,0 +1,104 @@
+"""One tenant does as much as it can of something; the others do not notice, and neither do its own neighbours (F9)."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from checks.cloud import GUEST, WAN_ADDRESS, Cloud, tcp, who
+from checks.fabric import Fabric, Intent
+from checks.streams import Background, Ping
+
+pytestmark = pytest.mark.packets
+
+NOISY, ITS_NEIGHBOUR, FAR = "vpc-port-test-1", "vpc-ins1", "vpc-port-test-2"  # on hv1, hv1 and hv2
+OTHER, OTHERS = "other-1", "other-2"  # of the other tenant, on hv1 and hv2
+SECONDS, LIMIT, MOST = 3.0, 300, 150
+
+
+class Flood(Background):
+    """See guest/flood.py."""
+
+    def __init__(self, cloud: Cloud, where: str, *what: str) -> None:
+        super().__init__(cloud, where, ["python3", "-c", (GUEST / "flood.py").read_text(), *what])
+
+    @property
+    def sent(self) -> int:
+        return int(self.report)
+
+
+def received(cloud: Cloud, name: str) -> int:
+    return int(cloud.read(name, "cat /sys/class/net/eth0/statistics/rx_packets"))
+
+
+def quiet_limits(intent: Intent) -> None:
+    intent["weft_fabric"]["broadcasts"] = LIMIT
+    intent["weft_router_offerings"][0]["connections"] = MOST
+
+
+def test_broadcasts_are_limited_by_port(fabric: Fabric) -> None:
+    fabric.change(quiet_limits)
+    fabric.run()
+    cloud = fabric.cloud
+    before = {name: received(cloud, name) for name in (ITS_NEIGHBOUR, FAR)}
+    begun = time.monotonic()
+    with (
+        Ping(cloud, OTHER, cloud.address(OTHERS)) as apart,
+        Ping(cloud, ITS_NEIGHBOUR, cloud.address(FAR)) as beside,
+        Flood(cloud, NOISY, "broadcasts") as flood,
+    ):
+        time.sleep(SECONDS)
+    # A second's worth at once, then so many a second.
+    most = LIMIT * (time.monotonic() - begun + 1)
+    pings = beside.counts()
+    assert flood.sent > 10 * most
+    for name, count in before.items():
+        assert LIMIT < received(cloud, name) - count < most + 2 * pings[0], name
+    for sent, answered in (apart.counts(), pings):
+        assert sent > 100 and sent == answered
+    # An hour's worth of ARP is not held against it.
+    assert cloud.ping(NOISY, cloud.address("vpc-ins3"), count=3) == 63
+    assert fabric.run().changed == 0
+
+
+def test_invented_macs_are_nobodys(fabric: Fabric) -> None:
+    cloud = fabric.cloud
+    tables = {host: cloud.read(host, "bridge fdb show | wc -l") for host in ("hv1", "hv2", "gw1")}
+    with Ping(cloud, OTHER, cloud.address(OTHERS)) as apart, Flood(cloud, NOISY, "macs") as flood:
+        time.sleep(SECONDS)
+    assert flood.sent > 1000
+    assert {host: cloud.read(host, "bridge fdb show | wc -l") for host in tables} == tables
+    sent, answered = apart.counts()
+    assert sent > 100 and sent == answered
+
+
+def tracked(cloud: Cloud, vpc: str, source: str) -> int:
+    return len(cloud.in_router(vpc, f"conntrack -L -s {source} 2>/dev/null").splitlines())
+
+
+def test_connections_are_limited_by_address(fabric: Fabric) -> None:
+    cloud, address = fabric.cloud, fabric.cloud.address(NOISY)
+
+    def flood() -> int:
+        cloud.in_router("vpc-1", f"conntrack -D -s {address} >/dev/null 2>&1 || :")
+        with Flood(cloud, NOISY, "connections", WAN_ADDRESS) as noise:
+            time.sleep(SECONDS)
+            now = tracked(cloud, "vpc-1", address)
+            # Each router has a table of its own, and others have what they want of this one.
+            assert tracked(cloud, "vpc-2", address) == 0
+            for guest in (OTHER, ITS_NEIGHBOUR):
+                assert who(cloud.ask(guest, [tcp(WAN_ADDRESS)])[0]).startswith("wan")
+        assert noise.sent > 10 * MOST
+        return now
+
+    assert flood() > 10 * MOST
+    fabric.change(quiet_limits)
+    fabric.run()
+    assert flood() <= MOST
+    assert who(cloud.ask(NOISY, [tcp(cloud.address("vpc-ins2"))])[0]) == "nobody", "it has all that it may"
+    cloud.in_router("vpc-1", f"conntrack -D -s {address} >/dev/null 2>&1 || :")
+    assert who(cloud.ask(NOISY, [tcp(WAN_ADDRESS)])[0]).startswith("wan")
+    assert fabric.run().changed == 0
+    fabric.restore()
+    fabric.run()
+    assert "connections" not in cloud.in_router("vpc-1", "nft list table inet weft")
