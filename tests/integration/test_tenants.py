@@ -14,7 +14,8 @@ pytestmark = pytest.mark.packets
 
 ATTACKER, ACCOMPLICE = "other-1", "other-2"  # of admin1, on hv1 and hv2
 VICTIMS = ("vpc-ins1", "vpc-port-test-1", "vpc-port-test-2")  # of admin: two on hv1, one on hv2
-FORGED, GATEWAY, VNI = "02:00:00:00:be:ef", "192.168.20.1", 222
+FORGED, GATEWAY, VNI = "02:00:00:00:7e:4a", "192.168.20.1", 222
+BY_THE_BRIDGE, VTEP = "tunnel-by-the-bridge", "172.20.0.11"
 HOSTS = ("hv1", "hv2", "gw1")
 
 
@@ -47,13 +48,13 @@ def attempts(cloud: Cloud) -> dict[str, bytes]:
         "multicast": (own, IPV4, datagram(address, target="224.0.0.251"), "01:00:5e:00:00:fb"),
         "as-nobody": (FORGED, IPV4, datagram("192.168.20.77"), BROADCAST),
         "as-the-victim": (theirs, IPV4, datagram(target), BROADCAST),
-        "as-its-router": (victims_gateway, IPV4, datagram(GATEWAY, target=target), theirs),
+        "as-its-router": (victims_gateway, IPV4, datagram(GATEWAY, target=target), BROADCAST),
         "arp-for-the-victim": (own, ARP, arp(own, target), BROADCAST),
         "arp-for-its-router": (own, ARP, arp(own, GATEWAY), theirs),
         "arp-forged": (FORGED, ARP, arp(FORGED, target, 1, GATEWAY), BROADCAST),
         "dhcp-offer": (own, IPV4, datagram(address, (67, 68)), BROADCAST),
-        "tagged": (own, VLAN, tagged(VNI), theirs),
-        "tagged-twice": (own, VLAN, tagged(1, VNI), theirs),
+        "tagged": (own, VLAN, tagged(VNI), BROADCAST),
+        "tagged-twice": (own, VLAN, tagged(1, VNI), BROADCAST),
         "ipv6": (own, IPV6, struct.pack("!IHBB", 6 << 28, 46, 59, 255) + everyone, "33:33:00:00:00:01"),
     }
     frames = {name: frame(sender, kind, payload, name, to) for name, (sender, kind, payload, to) in made.items()}
@@ -62,7 +63,16 @@ def attempts(cloud: Cloud) -> dict[str, bytes]:
         within = vxlan(VNI, frame(FORGED, IPV4, datagram("192.168.20.77"), name))
         outer = datagram(address, (4789, 4789), vtep, within)
         frames[name] = frame(own, IPV4, outer, name, own_gateway)
+    # Whoever asks the bridge's own MAC asks its host; and would be a peer.
+    within = vxlan(VNI, frame(FORGED, IPV4, datagram("192.168.20.77"), BY_THE_BRIDGE))
+    outer = datagram("172.20.0.12", (4789, 4789), VTEP, within)
+    frames[BY_THE_BRIDGE] = frame(own, IPV4, outer, BY_THE_BRIDGE, its_bridge(cloud))
     return frames
+
+
+def its_bridge(cloud: Cloud) -> str:
+    """The MAC of the bridge that the attacker is on."""
+    return cloud.read("hv1", f"cat /sys/class/net/wbr{cloud.recorded('admin1/vpc-2/vpc-2-1:vni')}/address").strip()
 
 
 def attack(cloud: Cloud, frames: dict[str, bytes]) -> set[str]:
@@ -89,11 +99,33 @@ def test_a_tenant_cannot_reach_into_another(fabric: Fabric) -> None:
     # What keeps tenants apart is not port security: without it the attacker's own network hears all of it.
     fabric.change(unguarded)
     fabric.run()
-    # ARP is answered, and what is for the router is not flooded.
-    quiet = {name for name in frames if name.startswith(("arp-", "tunnel-"))}
+    # ARP is answered, and what is for one MAC goes where a bridge has learned that it is.
+    quiet = {name for name in frames if name.startswith(("arp-", "to-", "tunnel-"))}
     assert attack(fabric.cloud, frames) >= frames.keys() - quiet
     fabric.restore()
     fabric.run()
+    # Its own network believes what it was told until it asks again.
+    fabric.cloud.read(ACCOMPLICE, "ip neighbour flush dev eth0")
+    fabric.cloud.in_router("vpc-2", "ip neighbour flush to 192.168.20.0/24")
+
+
+def test_a_host_takes_nothing_from_its_bridges(fabric: Fabric) -> None:
+    """Neither ARP for its own addresses nor what is for its bridge's MAC; without the rules it would."""
+    cloud = fabric.cloud
+    frames = {BY_THE_BRIDGE: attempts(cloud)[BY_THE_BRIDGE]}
+
+    def answered() -> tuple[bool, set[str]]:
+        told = heard(cloud, frames, VICTIMS[:1], partial(send, cloud, ATTACKER, frames.values()))
+        cloud.read(ATTACKER, f"ip route replace {VTEP} dev eth0; ping -c 1 -W 1 {VTEP} >/dev/null || :")
+        known = cloud.read(ATTACKER, f"ip neighbour show {VTEP}; ip route delete {VTEP}; ip neighbour flush to {VTEP}")
+        return "lladdr" in known, told[VICTIMS[0]]
+
+    assert answered() == (False, set())
+    cloud.read("hv1", "nft delete table bridge weft")
+    assert answered() == (True, {BY_THE_BRIDGE})
+    assert fabric.run().changed > 0
+    assert answered() == (False, set())
+    assert fabric.run().changed == 0
 
 
 def test_a_public_address_is_no_way_into_a_vpc(fabric: Fabric) -> None:

@@ -53,11 +53,7 @@ def test_a_host_that_is_as_planned_has_nothing_in_the_way() -> None:
         (slice_(routers=[{"shaped_links": []}]), survey({"overlay": False}), "WEFT-P11-kernel-feature"),
         (slice_(routers=[{"shaped_links": [{}]}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
         (slice_(ports=[{"classes": [{}], "egress": None}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
-        (
-            slice_(ports=[{"classes": [], "egress": None}]),
-            survey({"nft_bridge": False}),
-            "WEFT-P11-kernel-feature",
-        ),
+        (slice_(provider_bridges=[{"vlan": None}]), survey({"nft_bridge": False}), "WEFT-P11-kernel-feature"),
     ],
 )
 def test_what_is_in_the_way_is_found(wanted: dict[str, Any], seen: dict[str, Any], rule: str) -> None:
@@ -68,7 +64,7 @@ def test_a_feature_that_nothing_uses_may_be_missing() -> None:
     unlimited = {"classes": [], "egress": None}
     wanted = slice_(provider_bridges=[{"vlan": None}], ports=[unlimited], routers=[{"shaped_links": []}])
     assert rules(wanted, survey({"vlan": False, "htb": False})) == []
-    assert rules({**wanted, "ports": []}, survey({"nft_bridge": False})) == []
+    assert rules({**wanted, "provider_bridges": []}, survey({"nft_bridge": False})) == []
 
 
 def test_what_the_survey_itself_found_is_passed_on_with_the_host() -> None:
