@@ -68,6 +68,16 @@ def test_a_name_that_two_vpcs_have_is_ambiguous() -> None:
     assert intent.network("admin", "vpc-2/vpc-1-1") is not None
 
 
+@pytest.mark.parametrize(("shared_with", "found"), [((), False), (["admin"], True), ("all", True), (["x"], False)])
+def test_a_shared_network_is_named_in_full(shared_with: object, found: bool) -> None:
+    variables, hosts = walkthrough()
+    variables["weft_vpcs"][1]["networks"][0]["shared_with"] = shared_with
+    intent = parse(variables, hosts)
+    assert (intent.network("admin", "admin1/vpc-2/vpc-2-1") is not None) == found
+    assert intent.network("admin1", "admin1/vpc-2/vpc-2-1") == intent.network("admin1", "vpc-2-1")
+    assert intent.network("admin", "vpc-2/vpc-2-1") is intent.network("admin", "vpc-2-1") is None
+
+
 @pytest.mark.parametrize(
     ("ref", "key"),
     [
