@@ -96,3 +96,12 @@ def test_nobody_is_taken_for_somebody_else(cloud: Cloud) -> None:
     asked = ("outside as inside", "outside as outside", "inside as neighbour", "inside as itself", "the last one")
     heard = {line for line in asked if cloud.heard(line, ["vpc-ins1"])}
     assert heard == {"outside as outside", "inside as itself", "the last one"}
+
+
+def test_nobody_is_served_in_the_name_of_a_stranger(cloud: Cloud) -> None:
+    """Else the router's DNS answered to whom a guest names. What it does not take leaves no tracked connection."""
+    own, stranger, gateway = cloud.address("vpc-ins3"), "203.0.113.77", cloud.gateway("vpc-1-3")
+    for source in (own, stranger):
+        pretend(cloud, "vpc-ins3", source, gateway, 53, "a question")
+    tracked = cloud.in_router("vpc-1", f"conntrack -L -p udp --orig-dst {gateway} --dport 53 2>/dev/null")
+    assert f"src={own} " in tracked and f"src={stranger} " not in tracked
