@@ -259,7 +259,8 @@ def test_only_the_difference_of_static_entries_is_made(scope: Recorder, monkeypa
     scope.there = {"wvx1"}
     monkeypatch.setattr(fdb, "master", lambda device: "wbr1")
     monkeypatch.setattr(fdb, "live_forwarding", lambda device, scope: live)
-    monkeypatch.setattr(fdb, "live_neighbours", lambda device, scope: {("10.0.0.9", "02:00:00:00:00:09")})
+    neighbours = [{("10.0.0.9", "02:00:00:00:00:09")}, set()]
+    monkeypatch.setattr(fdb, "live_neighbours", lambda device, scope: neighbours.pop(0))
     path = "/etc/systemd/network/x.network"
     step = Step({"kind": "fdb", "device": "wvx1", "bridge": "wbr1"}, {path})
     (work,) = fdb.Fdb().plan(step, change(scope, path, NETWORK))
@@ -271,12 +272,10 @@ def test_only_the_difference_of_static_entries_is_made(scope: Recorder, monkeypa
             f"fdb delete {fdb.FLOOD} dev wvx1 dst 172.20.0.99 self\n",
         ),
         ("bridge -batch -", "fdb replace 02:00:00:00:00:aa dev wvx1 master static\n"),
-        (
-            "ip -batch -",
-            "neighbour replace 10.0.0.1 lladdr 02:00:00:00:00:aa dev wbr1 nud permanent\n"
-            "neighbour delete 10.0.0.9 dev wbr1\n",
-        ),
+        ("ip -batch -", "neighbour replace 10.0.0.1 lladdr 02:00:00:00:00:aa dev wbr1 nud permanent\n"),
+        ("ip -force -batch -", "neighbour delete 10.0.0.9 dev wbr1\n"),
     ]
+    assert neighbours == []
 
 
 def netdev(scope: Recorder, batch: Batch, *devices: str) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any, Optional
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.networkd import made, master
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
 
@@ -152,9 +153,18 @@ def _update(device: str, bridge: Optional[str], wanted: tuple[Pairs, Pairs], sco
         f"neighbour replace {address} lladdr {mac} dev {bridge} nud permanent"
         for address, mac in sorted(wanted[1] - there)
     ]
-    gone = {address for address, _mac in there} - addresses
-    commands += [f"neighbour delete {address} dev {bridge}" for address in sorted(gone)]
     _batch("ip", commands, scope)
+    _forget(bridge, {address for address, _mac in there} - addresses, scope)
+
+
+def _forget(bridge: str, gone: set[str], scope: Scope) -> None:
+    """Delete neighbours. networkd, which has just read its files, takes away the same at any moment."""
+    if not gone:
+        return
+    commands = [f"neighbour delete {address} dev {bridge}\n" for address in sorted(gone)]
+    scope.attempt(["ip", "-force", "-batch", "-"], "".join(commands))
+    if left := gone & {address for address, _mac in live_neighbours(bridge, scope)}:
+        raise DeployError(f"The neighbour {min(left)} of {bridge} could not be deleted.")
 
 
 def _update_bridge(device: str, stations: set[str], scope: Scope) -> None:
