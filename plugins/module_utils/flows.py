@@ -26,7 +26,7 @@ UNSPECIFIED = "0.0.0.0"
 SERVICES = {("udp", 53): "DNS", ("tcp", 53): "DNS", ("udp", 67): "DHCP"}
 
 Value = TypeVar("Value")
-_Prefixes = dict[int, dict[int, Value]]
+Prefixes = dict[int, dict[int, Value]]
 
 
 @dataclass(frozen=True)
@@ -113,18 +113,18 @@ class _Forward(NamedTuple):
     last: int
     target: str
     target_first: int
-    sources: _Prefixes[str]
+    sources: Prefixes[str]
 
 
 class _Balancer(NamedTuple):
-    allowed: _Prefixes[str]
-    denied: _Prefixes[str]
+    allowed: Prefixes[str]
+    denied: Prefixes[str]
     weights: dict[tuple[str, int], int]
 
     def admits(self, source: str) -> bool:
-        if _longest(self.denied, source) is not None:
+        if longest(self.denied, source) is not None:
             return False
-        return not self.allowed or _longest(self.allowed, source) is not None
+        return not self.allowed or longest(self.allowed, source) is not None
 
     def target(self, actual: Translated) -> Optional[tuple[str, int]]:
         """The backend that a live flow has, if it may keep it; else one of those that new flows go to."""
@@ -139,16 +139,16 @@ def _number(address: str) -> int:
     return int(parts[0]) << 24 | int(parts[1]) << 16 | int(parts[2]) << 8 | int(parts[3])
 
 
-def _prefixes(pairs: Mapping[str, Value]) -> _Prefixes[Value]:
+def prefixes(pairs: Mapping[str, Value]) -> Prefixes[Value]:
     """Values by prefix length, then by network number."""
-    table: _Prefixes[Value] = {}
+    table: Prefixes[Value] = {}
     for cidr, value in pairs.items():
         network = ipaddress.IPv4Network(cidr)
         table.setdefault(network.prefixlen, {})[int(network.network_address)] = value
     return dict(sorted(table.items(), reverse=True))
 
 
-def _matches(table: _Prefixes[Value], address: str) -> Iterator[Value]:
+def matches(table: Prefixes[Value], address: str) -> Iterator[Value]:
     """The values of all prefixes that cover the address, the longest first."""
     number = _number(address)
     for length, values in table.items():
@@ -157,9 +157,9 @@ def _matches(table: _Prefixes[Value], address: str) -> Iterator[Value]:
             yield value
 
 
-def _longest(table: _Prefixes[Value], address: str) -> Optional[Value]:
+def longest(table: Prefixes[Value], address: str) -> Optional[Value]:
     """The value of the longest prefix that covers the address."""
-    return next(_matches(table, address), None)
+    return next(matches(table, address), None)
 
 
 @dataclass(frozen=True)
@@ -183,12 +183,12 @@ class Translation:
     raw: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _subnets(self) -> _Prefixes[str]:
-        return _prefixes({cidr: cidr for cidr in self.raw.get("subnets", ())})
+    def _subnets(self) -> Prefixes[str]:
+        return prefixes({cidr: cidr for cidr in self.raw.get("subnets", ())})
 
     @cached_property
-    def _snat(self) -> _Prefixes[tuple[str, Optional[str]]]:
-        return _prefixes({cidr: (cidr, address) for cidr, address in self.raw.get("snat", ())})
+    def _snat(self) -> Prefixes[tuple[str, Optional[str]]]:
+        return prefixes({cidr: (cidr, address) for cidr, address in self.raw.get("snat", ())})
 
     def _routes(self, senders: Optional[str]) -> dict[str, Way]:
         """The routes for some senders, or those for all, by prefix: of several to one that with the least distance."""
@@ -200,26 +200,26 @@ class Translation:
         return found
 
     @cached_property
-    def _ways(self) -> _Prefixes[Way]:
+    def _ways(self) -> Prefixes[Way]:
         """The main routing table; a subnet comes before a route to the same prefix."""
-        return _prefixes({**self._routes(None), **{cidr: Way(cidr) for cidr in self.raw.get("subnets", ())}})
+        return prefixes({**self._routes(None), **{cidr: Way(cidr) for cidr in self.raw.get("subnets", ())}})
 
     @cached_property
-    def _sender_ways(self) -> _Prefixes[_Prefixes[Way]]:
+    def _sender_ways(self) -> Prefixes[Prefixes[Way]]:
         """The routing tables of senders, by their prefix."""
         senders = {one for _cidr, _hop, _distance, *wanted in self.raw.get("routes", ()) for one in wanted if one}
-        return _prefixes({one: _prefixes(self._routes(one)) for one in senders})
+        return prefixes({one: prefixes(self._routes(one)) for one in senders})
 
     @cached_property
-    def _main_only(self) -> _Prefixes[str]:
-        return _prefixes({cidr: cidr for cidr in self.raw.get("main_only", ())})
+    def _main_only(self) -> Prefixes[str]:
+        return prefixes({cidr: cidr for cidr in self.raw.get("main_only", ())})
 
     @cached_property
     def _gateways(self) -> dict[str, str]:
         """The router's own address by subnet."""
         found = {}
         for address in self.raw.get("router_addresses", {}).values():
-            cidr = _longest(self._subnets, address)
+            cidr = longest(self._subnets, address)
             if cidr is not None:
                 found[cidr] = address
         return found
@@ -238,8 +238,8 @@ class Translation:
     def _udp_balancers(self) -> dict[tuple[str, int], _Balancer]:
         return {
             (one["place"][0], one["place"][1]): _Balancer(
-                _prefixes({cidr: cidr for cidr in one["allowed"]}),
-                _prefixes({cidr: cidr for cidr in one["denied"]}),
+                prefixes({cidr: cidr for cidr in one["allowed"]}),
+                prefixes({cidr: cidr for cidr in one["denied"]}),
                 {(address, port): weight for address, port, weight in one["backends"]},
             )
             for one in self.raw.get("udp_balancers", ())
@@ -249,13 +249,13 @@ class Translation:
     def _forwards(self) -> dict[tuple[str, str], list[_Forward]]:
         found: dict[tuple[str, str], list[_Forward]] = {}
         for address, protocol, first, last, target, target_first, *allowed in self.raw.get("forwards", ()):
-            sources = _prefixes({cidr: cidr for cidr in allowed[0]} if allowed else {})
+            sources = prefixes({cidr: cidr for cidr in allowed[0]} if allowed else {})
             found.setdefault((address, protocol), []).append(_Forward(first, last, target, target_first, sources))
         return found
 
     def subnet(self, address: str) -> Optional[str]:
         """The subnet of the VPC that an address lies in."""
-        return _longest(self._subnets, address)
+        return longest(self._subnets, address)
 
     def own(self, address: str) -> bool:
         """True for an address of the router itself."""
@@ -263,12 +263,12 @@ class Translation:
 
     def way(self, address: str, sender: Optional[str] = None) -> Way:
         """Where a sender's packets for an address go; without a sender, where what comes from the address came in."""
-        if sender is not None and self._sender_ways and _longest(self._main_only, address) is None:
-            for ways in _matches(self._sender_ways, sender):
-                found = _longest(ways, address)
+        if sender is not None and self._sender_ways and longest(self._main_only, address) is None:
+            for ways in matches(self._sender_ways, sender):
+                found = longest(ways, address)
                 if found is not None:
                     return found
-        return _longest(self._ways, address) or OUTSIDE
+        return longest(self._ways, address) or OUTSIDE
 
     @cached_property
     def _policies(self) -> dict[str, Policy]:
@@ -302,15 +302,15 @@ class Translation:
         return {(direction, cidr): name for direction, cidr, name in self.raw.get("interface_firewalls", ())}
 
     @cached_property
-    def _public_links(self) -> _Prefixes[str]:
-        return _prefixes(self.raw.get("public_links", {}))
+    def _public_links(self) -> Prefixes[str]:
+        return prefixes(self.raw.get("public_links", {}))
 
     def interface(self, direction: str, subnet: Optional[str], address: str) -> Optional[str]:
         """The firewall of an interface: that to the subnet, or else to the public network that packets for an address
         of the router's come in by, or those of a sender leave by."""
         if not self._interface_firewalls:
             return None
-        place = subnet or _longest(self._public_links, address) or ""
+        place = subnet or longest(self._public_links, address) or ""
         return self._interface_firewalls.get((direction, place))
 
     def network_acl(self, source: Optional[str], target: Optional[str]) -> tuple[Optional[str], Optional[str]]:
@@ -361,7 +361,7 @@ class Translation:
         if forward is None:
             return self._balanced(flow, actual)
         key = (flow.destination, flow.protocol, forward.first)
-        if forward.sources and _longest(forward.sources, flow.source) is None:
+        if forward.sources and longest(forward.sources, flow.source) is None:
             return None, None, Reason("refused", key)
         return forward.target, forward.target_first + flow.destination_port - forward.first, Reason("forward", key)
 
@@ -389,7 +389,7 @@ class Translation:
             return elastic, Reason("elastic_out", (flow.source,))
         if way.subnet is not None:
             return self._gateways.get(way.subnet), Reason("gateway", (way.subnet,))
-        cidr, address = (_longest(self._snat, flow.source) if inside else None) or (None, None)
+        cidr, address = (longest(self._snat, flow.source) if inside else None) or (None, None)
         return address, None if cidr is None else Reason("snat", (cidr,))
 
 

@@ -8,6 +8,8 @@ import pytest
 from checks import steps
 from checks.fabric import Fabric, Intent
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import preflight
+
 pytestmark = pytest.mark.packets
 ROUTER_ROOT = "/var/lib/weft/routers/vpc-1.admin/root"
 #: Template -> what to break in it, the file it makes, and the words of the daemon that refuses it.
@@ -86,3 +88,18 @@ def test_hard_reboot_of_hypervisor_and_router_node(fabric: Fabric) -> None:
     # The guests on hv1 start with it and ask for their leases themselves; nothing is told to them here.
     fabric.await_leases()
     assert steps.failures(fabric.cloud) == []
+
+
+@pytest.mark.skipif(preflight.probe()["nft_bridge_ct"], reason="this computer's kernel lacks nothing")
+def test_a_kernel_that_lacks_something_is_told_before_anything_changes(fabric: Fabric) -> None:
+    def grouped(intent: Intent) -> None:
+        intent["weft_security_groups"] = [{"name": "closed", "tenant": "admin"}]
+        intent["weft_instances"][0]["nics"][0]["security_groups"] = ["closed"]
+        intent["weft_vpcs"][0]["elastic_ips"].append({"name": "eip-x", "network": "L3-public", "target": "vpc-ins3"})
+
+    before = checksums(fabric)
+    fabric.change(grouped)
+    done = fabric.try_run()
+    words = "nft_bridge_ct is missing in the kernel of hv1, but the plan needs it for security groups"
+    assert done.status != 0 and words in " ".join(done.output.split()), done.output[-3000:]
+    assert done.changed == 0 and checksums(fabric) == before

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -13,8 +14,11 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Ledger, allocate
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import HostFacts, Hosts
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.demands import requests
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import make_plan
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,3 +58,11 @@ def walkthrough() -> tuple[dict[str, Any], Hosts]:
     """The walkthrough's variables, free to be changed, and its hosts."""
     document = copy.deepcopy(_walkthrough())
     return document["variables"], hosts_from(document["hosts"])
+
+
+def slices_of(variables: Mapping[str, Any], hosts: Hosts) -> dict[str, dict[str, Any]]:
+    """What each host is told, with the values that a new ledger gives."""
+    intent, _warnings = load(variables, hosts)
+    now, rest = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
+    values = allocate(Ledger(intent.fabric.name), list(requests(intent)), now, rest).values
+    return make_plan(intent, values, "", {name: {} for name in hosts.by_name}).hosts

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,8 +30,8 @@ from ansible_collections.weft.vpc.plugins.module_utils.flows import Flow, Transl
 TRANSLATION = "/etc/weft/translation.json"
 
 # linux/netfilter/nfnetlink_conntrack.h
-CT_GET, CT_DELETE = 0x101, 0x102
-CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ID, CTA_ZONE = 1, 2, 12, 18
+CT_NEW, CT_GET, CT_DELETE = 0x100, 0x101, 0x102
+CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_MARK, CTA_ID, CTA_ZONE = 1, 2, 8, 12, 18
 TUPLE_IP, TUPLE_PROTO = 1, 2
 IP_V4_SOURCE, IP_V4_DESTINATION = 1, 2
 PROTO_NUMBER, PROTO_SOURCE, PROTO_DESTINATION, PROTO_ICMP_TYPE, PROTO_ICMP_CODE = 1, 2, 3, 5, 6
@@ -47,6 +48,8 @@ class Tracked:
     flow: Flow
     actual: Translated
     identity: bytes
+    zone: int = 0
+    mark: int = 0
 
 
 def _tuple(data: bytes) -> Flow:
@@ -78,7 +81,8 @@ def parse_entry(data: bytes) -> Tracked:
         target_port=reply.source_port if redirected else None,
         source=reply.destination if reply.destination != flow.source else None,
     )
-    return Tracked(flow, actual, identity)
+    zone, mark = (int.from_bytes(values.get(kind, b""), "big") for kind in (CTA_ZONE, CTA_MARK))
+    return Tracked(flow, actual, identity, zone, mark)
 
 
 def entries(link: socket.socket) -> Iterator[Tracked]:
@@ -92,11 +96,21 @@ def entries(link: socket.socket) -> Iterator[Tracked]:
 
 def delete(link: socket.socket, entry: Tracked) -> None:
     """End one connection; one that ended by itself is no error."""
-    send(link, CT_DELETE, NLM_ACK, entry.identity)
-    for _kind, payload in messages(link):
-        number = error_number(payload)
+    _change(link, CT_DELETE, entry, entry.identity, "ended")
+
+
+def mark(link: socket.socket, entry: Tracked, value: int) -> None:
+    """Mark one connection; one that ended by itself is no error."""
+    whole = struct.pack("=HH", 8, CTA_MARK) + value.to_bytes(4, "big")
+    _change(link, CT_NEW, entry, entry.identity + whole, "marked")
+
+
+def _change(link: socket.socket, kind: int, entry: Tracked, payload: bytes, words: str) -> None:
+    send(link, kind, NLM_ACK, payload)
+    for _kind, answer in messages(link):
+        number = error_number(answer)
         if number not in (0, errno.ENOENT):
-            raise DeployError(f"The connection {entry.flow} cannot be ended: {os.strerror(number)}.")
+            raise DeployError(f"The connection {entry.flow} cannot be {words}: {os.strerror(number)}.")
 
 
 def clean(scope: Scope, old: Translation, new: Translation) -> int:

@@ -17,6 +17,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import Depl
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.faultpoints import faultpoint
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.files import STAGING, Found
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.flowtable import TRANSLATION, flow_works
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.grouptable import GROUPS, group_works
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import Manifest, ManifestFile
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import FileSpec, sha256
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.report import Report
@@ -295,17 +296,20 @@ class Part:
         return works
 
     def _flows(self) -> list[Work]:
-        return flow_works(self.batch, self._confirmed_translation())
+        return [
+            *flow_works(self.batch, self._confirmed(TRANSLATION)),
+            *group_works(self.batch, self._confirmed(GROUPS)),
+        ]
 
-    def _confirmed_translation(self) -> str:
-        """The translation that the flows of the router were made under, as far as it is known."""
+    def _confirmed(self, path: str) -> str:
+        """The file that live flows were made under, as far as it is known."""
         for change in self.changes:
             previous = change.entry.previous if change.entry is not None else None
-            digest = previous.files.get(TRANSLATION, {}).get("sha256") if previous is not None else None
+            digest = previous.files.get(path, {}).get("sha256") if previous is not None else None
             kept = self.host.store.get(digest) if digest else None
             if kept is not None:
                 return kept.decode()
-        return self.batch.old_text(TRANSLATION) if TRANSLATION in self.batch.new else ""
+        return self.batch.old_text(path) if path in self.batch.new else ""
 
     def confirm(self) -> None:
         """Wait until everything is in force, or fail with the reason."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import configparser
 import glob
+import hashlib
 import json
 import os
 import re
@@ -35,6 +36,9 @@ t nft_nat nft add table ip weftp '{ map m { type ipv4_addr : ipv4_addr; }
   chain c { type nat hook prerouting priority dstnat; dnat ip to ip daddr map @m; }; }'
 t htb tc qdisc add dev weftp2 root handle 1: htb default 0
 t nft_bridge nft add table bridge weftp '{ chain c { type filter hook forward priority filter; }; }'
+t nft_bridge_ct nft add table bridge weftq '{ map m { typeof meta ibrname : ct zone; }
+  chain t { type filter hook prerouting priority dstnat; ct zone set meta ibrname map @m; notrack; }
+  chain c { type filter hook forward priority filter; ct mark 1 drop; ct state established accept; }; }'
 t user_namespaces unshare --user true
 mount -t tmpfs weftp /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m
 t overlay mount -t overlay weftp -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/m
@@ -301,8 +305,10 @@ def _managers() -> dict[str, str]:
 
 def _features() -> dict[str, bool]:
     """Kernel features, probed once per boot."""
+    # A later release may look for more.
+    asked = hashlib.sha256(PROBE.encode()).hexdigest()[:8]
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as source:
-        path = f"{CACHE}/kernel-{source.read().strip()}.json"
+        path = f"{CACHE}/kernel-{source.read().strip()}-{asked}.json"
     try:
         with open(path, encoding="ascii") as source:
             cached: dict[str, bool] = json.load(source)

@@ -12,6 +12,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base im
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.registry import activator
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.faultpoints import faultpoint
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.grouptable import GROUPS, group_works
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import Entry, Manifest
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.part import Host, was_secret
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import PHASES, Payload
@@ -85,6 +86,7 @@ class Removal:
         if live:
             for step in steps:
                 self.host.perform(activator(step.activation).removed(step, batch))
+            self.host.perform(group_works(batch, batch.old_text(GROUPS)))
         for name, _entry in gone:
             del self.host.manifest.items[name]
         if not self.host.simulate and scope.ready:

@@ -5,5 +5,6 @@
 from __future__ import annotations
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.analyse.explain import Answer, RouterAnalysis, Rule
+from ansible_collections.weft.vpc.plugins.plugin_utils.analyse.groups import GroupAnalysis
 
-__all__ = ["Answer", "RouterAnalysis", "Rule"]
+__all__ = ["Answer", "GroupAnalysis", "RouterAnalysis", "Rule"]

@@ -124,7 +124,7 @@ def _services(router: _Part) -> Iterator[tuple[Reason, _Part]]:
 
 
 def _sentence(reason: Reason, part: _Part, flow: Flow) -> str:
-    values = {"source": flow.source, "destination": flow.destination, "service": _service(flow)}
+    values = {"source": flow.source, "destination": flow.destination, "service": service(flow)}
     if reason.kind == "nothing":
         return _NOTHING[reason.key[0]].format_map(values)
     if reason.kind in _ROUTER:
@@ -132,34 +132,35 @@ def _sentence(reason: Reason, part: _Part, flow: Flow) -> str:
     return _WORDS[reason.kind](part, flow)
 
 
-def _service(flow: Flow) -> str:
+def service(flow: Flow) -> str:
+    """What a flow asks for, in words."""
     return f"{flow.protocol} port {flow.destination_port}" if flow.destination_port else flow.protocol
 
 
 def _forward(part: _Part, flow: Flow) -> str:
     port = part["target_first"] + flow.destination_port - part["first"]
-    return f"{_service(flow)} of {part['address']} is forwarded to {part['target']}, port {port}."
+    return f"{service(flow)} of {part['address']} is forwarded to {part['target']}, port {port}."
 
 
 def _refused(part: _Part, flow: Flow) -> str:
     allowed = ", ".join(part["allowed_cidrs"])
-    return f"{_service(flow)} of {part['address']} is forwarded for {allowed} alone; {flow.source} is rejected."
+    return f"{service(flow)} of {part['address']} is forwarded for {allowed} alone; {flow.source} is rejected."
 
 
 def _listener(part: _Part, flow: Flow) -> str:
-    return f"Load balancer {part['balancer']} answers on {_service(flow)} of {part['address']}."
+    return f"Load balancer {part['balancer']} answers on {service(flow)} of {part['address']}."
 
 
 def _balanced(part: _Part, flow: Flow) -> str:
     targets = ", ".join(f"{one['address']} port {one['port']}" for one in part["backends"] if one["weight"])
-    return f"Load balancer {part['balancer']} shares {_service(flow)} of {part['address']} out to {targets}."
+    return f"Load balancer {part['balancer']} shares {service(flow)} of {part['address']} out to {targets}."
 
 
 def _unserved(part: _Part, flow: Flow) -> str:
-    service = f"{_service(flow)} of {part['address']}"
+    asked = f"{service(flow)} of {part['address']}"
     if not any(one["weight"] for one in part["backends"]):
-        return f"Load balancer {part['balancer']} has no backend that takes new flows for {service}: all are drained."
-    return f"Load balancer {part['balancer']} does not serve {flow.source} on {service}; it is rejected."
+        return f"Load balancer {part['balancer']} has no backend that takes new flows for {asked}: all are drained."
+    return f"Load balancer {part['balancer']} does not serve {flow.source} on {asked}; it is rejected."
 
 
 def _route(part: _Part, _flow: Flow) -> str:
@@ -177,7 +178,7 @@ def _snat(part: _Part, flow: Flow) -> str:
 
 def _egress(part: _Part, flow: Flow) -> str:
     why = "its policy denies what no egress rule permits" if part["policy"] == "deny" else "an egress rule blocks it"
-    return f"{part['cidr']} may not send {_service(flow)} to {flow.destination}: {why}."
+    return f"{part['cidr']} may not send {service(flow)} to {flow.destination}: {why}."
 
 
 def _filter(part: _Part, _flow: Flow) -> str:

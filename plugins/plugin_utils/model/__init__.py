@@ -34,6 +34,11 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import (
     RouterImage,
     RouterOffering,
 )
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.security_group import (
+    AddressGroup,
+    SecurityGroup,
+    SecurityGroupRule,
+)
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.shape_rules import SHAPE_RULES
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import OrderedRule, Service, Traffic
@@ -47,6 +52,7 @@ __all__ = [
     "SETTINGS",
     "SHAPE_RULES",
     "AclRule",
+    "AddressGroup",
     "AddressRule",
     "Bgp",
     "BgpNeighbor",
@@ -82,6 +88,8 @@ __all__ = [
     "RouterImage",
     "RouterOffering",
     "SecondaryIp",
+    "SecurityGroup",
+    "SecurityGroupRule",
     "Service",
     "Snat",
     "Tenant",

@@ -50,6 +50,9 @@ class Nic(Node):
         default=None, description="As whom its addresses leave that have no elastic IP; default as its network."
     )
     qos: Qos | None = Field(default=None, description="Bandwidth of this NIC.")
+    security_groups: tuple[Reference, ...] = Field(
+        default=(), description="Security groups of the tenant's that it is in; default none, and nothing is filtered."
+    )
 
 
 class Instance(Node):

@@ -19,6 +19,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Ins
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import ProviderNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import RouterImage, RouterOffering
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.security_group import AddressGroup, SecurityGroup
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import may_use
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
@@ -30,7 +31,13 @@ class _Named(Protocol):
     def name(self) -> str: ...
 
 
+class _Owned(_Named, Protocol):
+    @property
+    def tenant(self) -> str: ...
+
+
 T = TypeVar("T", bound=_Named)
+Own = TypeVar("Own", bound=_Owned)
 
 
 class VpcNetwork(NamedTuple):
@@ -114,6 +121,13 @@ def _by_name(items: Iterable[T]) -> dict[str, T]:
     return found
 
 
+def _by_owner(items: Iterable[Own]) -> dict[tuple[str, str], Own]:
+    found: dict[tuple[str, str], Own] = {}
+    for item in items:
+        found.setdefault((item.tenant, item.name), item)
+    return found
+
+
 @dataclass(frozen=True)
 class Intent:
     """Everything that is wanted, in inventory order. Look-ups return None (or nothing) for what does not exist."""
@@ -125,6 +139,8 @@ class Intent:
     router_images: tuple[RouterImage, ...] = ()
     router_offerings: tuple[RouterOffering, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    address_groups: tuple[AddressGroup, ...] = ()
+    security_groups: tuple[SecurityGroup, ...] = ()
     vpcs: tuple[Vpc, ...] = ()
     instances: tuple[Instance, ...] = ()
     hosts: Hosts = field(default_factory=Hosts)
@@ -164,6 +180,18 @@ class Intent:
     def certificate(self, tenant: str, name: str) -> Certificate | None:
         """A tenant's certificate."""
         return self._certificates.get((tenant, name))
+
+    def address_group(self, tenant: str, name: str) -> AddressGroup | None:
+        """A tenant's address group."""
+        return self._address_groups.get((tenant, name))
+
+    def security_group(self, tenant: str, name: str) -> SecurityGroup | None:
+        """A tenant's security group."""
+        return self._security_groups.get((tenant, name))
+
+    def members_of(self, group: SecurityGroup) -> Sequence[NicRef]:
+        """The NICs in a security group, in inventory order."""
+        return self._members.get(group.key, ())
 
     def network(self, tenant: str, ref: str) -> VpcNetwork | None:
         """A tenant's network by `net`, if only one of its VPCs has one of that name, or by `vpc/net`; another's by
@@ -270,17 +298,28 @@ class Intent:
 
     @cached_property
     def _vpcs(self) -> dict[tuple[str, str], Vpc]:
-        found: dict[tuple[str, str], Vpc] = {}
-        for vpc in self.vpcs:
-            found.setdefault((vpc.tenant, vpc.name), vpc)
-        return found
+        return _by_owner(self.vpcs)
 
     @cached_property
     def _certificates(self) -> dict[tuple[str, str], Certificate]:
-        found: dict[tuple[str, str], Certificate] = {}
-        for certificate in self.certificates:
-            found.setdefault((certificate.tenant, certificate.name), certificate)
-        return found
+        return _by_owner(self.certificates)
+
+    @cached_property
+    def _address_groups(self) -> dict[tuple[str, str], AddressGroup]:
+        return _by_owner(self.address_groups)
+
+    @cached_property
+    def _security_groups(self) -> dict[tuple[str, str], SecurityGroup]:
+        return _by_owner(self.security_groups)
+
+    @cached_property
+    def _members(self) -> dict[str, list[NicRef]]:
+        found: defaultdict[str, list[NicRef]] = defaultdict(list)
+        for instance in self.instances:
+            for index, nic in enumerate(instance.nics):
+                for name in dict.fromkeys(nic.security_groups):
+                    found[f"{instance.tenant}/{name}"].append(NicRef(instance, index))
+        return dict(found)
 
     @cached_property
     def _vpc_of(self) -> dict[str, Vpc]:
@@ -303,10 +342,7 @@ class Intent:
 
     @cached_property
     def _instances(self) -> dict[tuple[str, str], Instance]:
-        found: dict[tuple[str, str], Instance] = {}
-        for instance in self.instances:
-            found.setdefault((instance.tenant, instance.name), instance)
-        return found
+        return _by_owner(self.instances)
 
     @cached_property
     def _nics(self) -> dict[str, list[NicRef]]:

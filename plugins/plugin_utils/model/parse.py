@@ -19,6 +19,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import joi
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node, set_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import ProviderNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.router import RouterImage, RouterOffering
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.security_group import AddressGroup, SecurityGroup
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vpc import Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.vxlan_pool import VxlanPool
 
@@ -32,6 +33,8 @@ LISTS: dict[str, type[Node]] = {
     "weft_router_images": RouterImage,
     "weft_router_offerings": RouterOffering,
     "weft_certificates": Certificate,
+    "weft_address_groups": AddressGroup,
+    "weft_security_groups": SecurityGroup,
     "weft_vpcs": Vpc,
     "weft_instances": Instance,
 }

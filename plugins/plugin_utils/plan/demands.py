@@ -20,7 +20,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     VirtualIp,
     Vpc,
 )
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import qos, routes
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import qos, routes, security_group
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Dedicated, spans
 
@@ -28,6 +28,8 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Ded
 _PAIRS = numbers([(1, 32000)])
 #: Device numbers: with their prefix they stay well within a device name.
 _NUMBERS = numbers([(1, 2**31 - 1)])
+#: Zones of connections have 16 bits; the lower half is left to whatever else tracks connections on a host.
+_ZONES = numbers([(2**15, 2**16 - 1)])
 #: Numbers of a router's public networks besides the offering's, which is 1: they fit into one byte of a packet's mark.
 _EXITS = numbers([(2, 255)])
 
@@ -50,6 +52,7 @@ def requests(intent: Intent) -> Iterator[Request]:
         yield from _public_classes(vpc)
     for instance in intent.instances:
         yield from _instance(intent, instance, dedicated.addresses(instance.tenant))
+    yield from _zones(intent)
 
 
 def _router(intent: Intent, vpc: Vpc, providers: Mapping[str, Candidates]) -> Iterator[Request]:
@@ -132,6 +135,25 @@ def _instance(intent: Intent, instance: Instance, providers: Mapping[str, Candid
             yield Request(f"{one.address_key}:ip", scope, given, candidates, (one.secondary or nic).path, words)
         yield Request(f"{path}:mac", "mac", str(nic.mac) if nic.mac else None, macs(path), place, subject)
         yield Request(f"{path}:port", "port", None, _NUMBERS, place, subject)
+
+
+def _zones(intent: Intent) -> Iterator[Request]:
+    """Numbers under which a host tracks the connections of the segments that NICs in security groups are on."""
+    seen: set[str] = set()
+    for nic in security_group.grouped_nics(intent):
+        reference, host = nic.nic.network, nic.instance.host
+        resolved = intent.network(nic.instance.tenant, reference)
+        segment = reference if resolved is None else _segment(intent, *resolved)
+        key = security_group.zone_key(host, segment)
+        if key not in seen:
+            seen.add(key)
+            yield Request(key, f"zone:{host}", None, _ZONES, nic.nic.path, f"security groups on {segment}")
+
+
+def _segment(intent: Intent, vpc: Vpc, network: Network) -> str:
+    """Name the segment that a network is on by the network that it belongs to."""
+    shared = network.shared_segment_with and intent.network(vpc.tenant, network.shared_segment_with)
+    return network_path(*shared) if shared else network_path(vpc, network)
 
 
 def _port(prefix: str, place: str, subject: str) -> Iterator[Request]:

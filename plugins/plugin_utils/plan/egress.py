@@ -58,14 +58,30 @@ def _protocols(network: Network) -> Iterator[Box]:
 
 
 def disjoint(boxes: Iterable[Box]) -> list[Box]:
-    """Return boxes that cover the same and do not overlap: a set of intervals takes no others."""
-    wanted = list(boxes)
-    edges = sorted({first for first, _last, _cidr in wanted} | {last + 1 for _first, last, _cidr in wanted})
+    """Return boxes that cover the same and do not overlap: a set of intervals takes no others.
+
+    Only what shares addresses is cut up: ten thousand rules about different networks stay as they are.
+    """
+    sharing: list[tuple[IPv4Network, list[Box]]] = []
+    for box in sorted(boxes, key=lambda one: one[2]):
+        if not sharing or not box[2].subnet_of(sharing[-1][0]):
+            sharing.append((box[2], []))
+        sharing[-1][1].append(box)
+    return sorted(box for _widest, some in sharing for box in _cut(some))
+
+
+def _cut(boxes: Iterable[Box]) -> Iterator[Box]:
+    coming = sorted(boxes, key=lambda box: box[0], reverse=True)
+    edges = sorted({first for first, _last, _cidr in coming} | {last + 1 for _first, last, _cidr in coming})
+    here: list[Box] = []
     slabs: list[tuple[int, int, list[IPv4Network]]] = []
     for first, behind in pairwise(edges):
-        cidrs = list(collapse_addresses(cidr for low, high, cidr in wanted if low <= first <= high))
+        here = [box for box in here if box[1] >= first]
+        while coming and coming[-1][0] <= first:
+            here.append(coming.pop())
+        cidrs = list(collapse_addresses(cidr for _low, _high, cidr in here))
         if slabs and slabs[-1][1] == first - 1 and slabs[-1][2] == cidrs:
             slabs[-1] = (slabs[-1][0], behind - 1, cidrs)
         else:
             slabs.append((first, behind - 1, cidrs))
-    return [(first, last, cidr) for first, last, cidrs in slabs for cidr in cidrs]
+    yield from ((first, last, cidr) for first, last, cidrs in slabs for cidr in cidrs)

@@ -15,6 +15,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     port,
     provider_network,
     router_image,
+    security_group,
     vpc_router,
     vxlan_pool,
 )
@@ -51,8 +52,8 @@ def make_plan(
     """Plan an intent that passed the rules, with the values the ledger gave. A host that is told nothing is in it too,
     so that what it had is removed."""
     context = Context(intent, values, certificates or {})
-    for planner in (provider_network.plan, vxlan_pool.plan, router_image.plan, vpc_router.plan, port.plan):
-        planner(context)
+    for planner in (provider_network, vxlan_pool, router_image, vpc_router, port, security_group):
+        planner.plan(context)
     for host in inventory:
         context.slice_of(host)
     # A dataclass's own dictionary is its JSON object; the round trip makes lists of tuples at a fraction of the cost of

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ansible_collections.weft.vpc.plugins.module_utils.groups import CUT_MARK
+
 
 @dataclass(frozen=True)
 class TrafficClass:
@@ -143,6 +145,127 @@ class Port:
     default: bool
     classes: tuple[TrafficClass, ...] = ()
     egress: PortLimit | None = None
+
+
+@dataclass(frozen=True)
+class GroupRule:
+    """A rule of a security group as the inventory has it, for who asks why.
+
+    ``peers`` is the set of addresses that is meant instead of ``cidrs``; neither is everybody.
+    """
+
+    key: str
+    source: str
+    direction: str
+    protocol: str
+    ports: tuple[int, int] | None
+    icmp_type: int | None
+    icmp_code: int | None
+    cidrs: tuple[str, ...]
+    peers: str | None
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """What the rules of one direction admit of those who are in the set ``peers``, or of everybody by prefix (None).
+
+    ``ports`` are [protocol, first, last, prefix], ``protocols`` [first, last, prefix] by number, ``icmp`` [type, first
+    code, last code, prefix]: no two of a list overlap.
+    """
+
+    name: str
+    peers: str | None
+    ports: tuple[tuple[str, int, int, str], ...]
+    protocols: tuple[tuple[int, int, str], ...]
+    icmp: tuple[tuple[int, int, int, str], ...]
+
+
+@dataclass(frozen=True)
+class SecurityGroup:
+    """A security group as the NICs of one VPC (or provider network) have it."""
+
+    key: str
+    source: str
+    name: str
+    ingress: tuple[Admitted, ...]
+    egress: tuple[Admitted, ...]
+    rules: tuple[GroupRule, ...]
+
+
+@dataclass(frozen=True)
+class AddressSet:
+    """Addresses that rules name at once: an address group, or the members of a security group in one VPC."""
+
+    key: str
+    source: str
+    name: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GroupChain:
+    """What several groups together admit in one direction; NICs in the same groups share it."""
+
+    name: str
+    direction: str
+    groups: tuple[str, ...]
+    words: str
+
+
+@dataclass(frozen=True)
+class GroupedPort:
+    """A port whose NIC is in security groups, with its chains (None: it may send everything).
+
+    Its frames meet the network's ``bridge`` by one of the ``devices``: by the second while what it sends is limited.
+    Whatever its groups say, ``router`` answers it, and sends it what load balancers do: checks and connections of
+    their own (``served``: address, protocol, port; ``pinged``: address), and from ``router_mac`` what comes from others
+    (``balanced``: address, port of udp).
+    """
+
+    key: str
+    source: str
+    bridge: str
+    devices: tuple[str, str]
+    named: tuple[str, ...]
+    zone: int
+    addresses: tuple[str, ...]
+    groups: tuple[str, ...]
+    ingress: str
+    egress: str | None
+    router: str | None
+    router_mac: str | None
+    served: tuple[tuple[str, str, int], ...]
+    balanced: tuple[tuple[str, int], ...]
+    pinged: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ConnectionZone:
+    """Where a host tracks the connections of one bridge: tenants' addresses overlap."""
+
+    bridge: str
+    zone: int
+
+
+@dataclass(frozen=True)
+class BridgeRouter:
+    """A router's address on a bridge."""
+
+    bridge: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The security groups of a host's NICs."""
+
+    zones: tuple[ConnectionZone, ...]
+    routers: tuple[BridgeRouter, ...]
+    sets: tuple[AddressSet, ...]
+    groups: tuple[SecurityGroup, ...]
+    chains: tuple[GroupChain, ...]
+    ports: tuple[GroupedPort, ...]
+    cut_mark: int = CUT_MARK
 
 
 @dataclass(frozen=True)
@@ -654,3 +777,4 @@ class HostSlice:
     routers: list[Router] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
     broadcasts: int = 0
+    grouped: Grouped | None = None

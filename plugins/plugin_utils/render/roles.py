@@ -18,6 +18,7 @@ import yaml
 #: Roles in the order their parts are created on a host; they are removed the other way round.
 ROLES = (
     "port_security",
+    "security_group",
     "provider_network",
     "vxlan_pool",
     "router_image",

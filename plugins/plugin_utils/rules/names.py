@@ -53,8 +53,14 @@ def fabric_names(intent: Intent) -> Iterator[Fault]:
 
 @rule("WEFT-T1-duplicate")
 def tenants_names(intent: Intent) -> Iterator[Fault]:
-    """A tenant's VPCs have different names, and so have its instances; another tenant may use them too."""
-    for items in (intent.vpcs, intent.instances, intent.certificates):
+    """A tenant's VPCs have different names, and so have its instances and its groups; others may use them too."""
+    for items in (
+        intent.vpcs,
+        intent.instances,
+        intent.certificates,
+        intent.address_groups,
+        intent.security_groups,
+    ):
         yield from _twice((((item.tenant, item.name), item) for item in items), "of the same tenant")
 
 

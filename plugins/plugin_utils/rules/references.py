@@ -6,7 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Instance, Intent, Network, Vpc, VpcNetwork
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
+    AddressGroup,
+    Instance,
+    Intent,
+    Network,
+    SecurityGroup,
+    Vpc,
+    VpcNetwork,
+)
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import split_instance_ref
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import with_article
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import may_use
@@ -38,9 +46,10 @@ def _unknown(reference: Reference, kind: str, remedy: str) -> Fault:
 
 @rule("WEFT-T1-tenant")
 def tenants(intent: Intent) -> Iterator[Fault]:
-    """Every VPC and every instance belongs to a tenant of weft_tenants."""
+    """Every VPC, every instance and every group belongs to a tenant of weft_tenants."""
     known = _fabric_wide(intent.tenants)
-    owned: tuple[Vpc | Instance, ...] = (*intent.vpcs, *intent.instances)
+    groups: tuple[AddressGroup | SecurityGroup, ...] = (*intent.address_groups, *intent.security_groups)
+    owned: tuple[Vpc | Instance | AddressGroup | SecurityGroup, ...] = (*intent.vpcs, *intent.instances, *groups)
     for item in owned:
         if intent.tenant(item.tenant) is None:
             remedy = known.remedy(item.tenant, "Add it to weft_tenants.")

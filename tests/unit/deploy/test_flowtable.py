@@ -52,3 +52,14 @@ def test_an_untranslated_connection() -> None:
     original = attribute(1, ends_of("192.168.20.5", "192.168.21.5", 17, (1, 2)), nested=True)
     reply = attribute(2, ends_of("192.168.21.5", "192.168.20.5", 17, (2, 1)), nested=True)
     assert parse_entry(original + reply).actual == Translated()
+
+
+def test_what_tells_connections_of_segments_and_messages_apart() -> None:
+    message = attribute(1, bytes([1])) + attribute(5, b"\x0d") + attribute(6, b"\x01")
+    addresses = attribute(1, socket.inet_aton("192.168.20.5")) + attribute(2, socket.inet_aton("192.168.20.6"))
+    ends = attribute(1, addresses, nested=True) + attribute(2, message, nested=True)
+    original, zone = attribute(1, ends, nested=True), attribute(18, struct.pack("!H", 40000))
+    reply = attribute(2, ends_of("192.168.20.6", "192.168.20.5", 1, None), nested=True)
+    entry = parse_entry(original + reply + zone + attribute(8, struct.pack("!I", 7)))
+    assert (entry.flow.icmp, entry.zone, entry.mark) == ((13, 1), 40000, 7)
+    assert entry.identity == original + zone

@@ -11,7 +11,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.preflight import check
 
 def slice_(**parts: Any) -> dict[str, Any]:
     lists = ("vteps", "nics", "provider_bridges", "segments", "routers", "ports")
-    return {"underlay_mtu": 0, **{name: [] for name in lists}, **parts}
+    return {"underlay_mtu": 0, "grouped": None, **{name: [] for name in lists}, **parts}
 
 
 def survey(features: dict[str, bool] | None = None, **links: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +54,7 @@ def test_a_host_that_is_as_planned_has_nothing_in_the_way() -> None:
         (slice_(routers=[{"shaped_links": [{}]}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
         (slice_(ports=[{"classes": [{}], "egress": None}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
         (slice_(provider_bridges=[{"vlan": None}]), survey({"nft_bridge": False}), "WEFT-P11-kernel-feature"),
+        (slice_(grouped={"ports": [{}]}), survey({"nft_bridge_ct": False}), "WEFT-P11-kernel-feature"),
     ],
 )
 def test_what_is_in_the_way_is_found(wanted: dict[str, Any], seen: dict[str, Any], rule: str) -> None:
@@ -63,7 +64,7 @@ def test_what_is_in_the_way_is_found(wanted: dict[str, Any], seen: dict[str, Any
 def test_a_feature_that_nothing_uses_may_be_missing() -> None:
     unlimited = {"classes": [], "egress": None}
     wanted = slice_(provider_bridges=[{"vlan": None}], ports=[unlimited], routers=[{"shaped_links": []}])
-    assert rules(wanted, survey({"vlan": False, "htb": False})) == []
+    assert rules(wanted, survey({"vlan": False, "htb": False, "nft_bridge_ct": False})) == []
     assert rules({**wanted, "provider_bridges": []}, survey({"nft_bridge": False})) == []
 
 

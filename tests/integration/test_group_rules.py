@@ -1,0 +1,301 @@
+"""The rules of security groups on one host, without a lab: a bridge, two instances on it, and one behind its tunnel.
+
+The rules are those that the plan renders for the host; what a run does to live connections is done by what hosts use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.nftables import families
+from ansible_collections.weft.vpc.plugins.plugin_utils.analyse import GroupAnalysis
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render
+from ansible_collections.weft.vpc.tests.tools.intents import slices_of, walkthrough
+from lab.shell import patient
+
+pytestmark = [pytest.mark.packets, pytest.mark.kernel("nft_bridge_ct")]
+
+PREFIX = f"weft-groups-{os.getpid()}"
+HOST, TARGET, PEER, FAR = (f"{PREFIX}-{name}" for name in ("host", "target", "peer", "far"))
+INSTANCES = {TARGET: "vpc-port-test-1", PEER: "vpc-ins1"}
+ADDRESSES = {TARGET: "192.168.20.154", PEER: "192.168.20.2", FAR: "192.168.20.182"}
+ROUTER = "192.168.20.1"  # behind the tunnel, too
+SILENCE = patient(0.4)
+STARTED = ExitStack()
+
+SERVER = """
+import selectors, socket, sys, threading, time
+def lines(link):
+    with link:
+        for line in link.makefile("rb"):
+            link.sendall(line)
+            while line == b"push\\n":
+                time.sleep(0.05)
+                link.sendall(line)
+def tcp(port):
+    with socket.create_server(("", port)) as listener:
+        while True:
+            threading.Thread(target=lines, args=(listener.accept()[0],), daemon=True).start()
+def udp(port):
+    link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    link.bind(("", port))
+    while True:
+        data, peer = link.recvfrom(9000)
+        link.sendto(data[:9], peer)
+for port in map(int, sys.argv[1:]):
+    for serve in (tcp, udp):
+        threading.Thread(target=serve, args=(port,), daemon=True).start()
+time.sleep(0.5)
+print("ready", flush=True)
+time.sleep(1e6)
+"""
+#: One connection; each line from stdin is a question: `ask` sends a line and says whether it came back, `hear` says
+#: whether something comes within a second that was not there before.
+CLIENT = """
+import socket, sys
+kind, address, port, seconds, own = sys.argv[1:]
+link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+link.settimeout(float(seconds))
+if own:
+    link.bind((own, 0))
+try:
+    link.connect((address, int(port)))
+    open_ = True
+except OSError:
+    open_ = False
+print("ready", flush=True)
+for word in sys.stdin:
+    answer = False
+    try:
+        if open_ and word == "hear\\n":
+            link.settimeout(0.01)
+            try:
+                while link.recv(1 << 16):
+                    pass
+            except TimeoutError:
+                link.settimeout(float(seconds))
+            answer = bool(link.recv(9))
+        elif open_:
+            link.send(word.encode().ljust(3000 if word == "long\\n" else 1, b"."))
+            answer = bool(link.recv(9))
+    except OSError:
+        pass
+    print(int(answer), flush=True)
+"""
+PING = """
+import socket, struct, sys
+address, size, seconds = sys.argv[1:]
+link = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+link.settimeout(float(seconds))
+# The checksum of zeros but for the type: what 8 << 8 lacks.
+link.sendto(struct.pack("!BBHHH", 8, 0, 0xFFFF - 0x0800, 0, 0) + bytes(int(size)), (address, 0))
+try:
+    print(int(link.recv(1 << 16)[20] == 0))
+except TimeoutError:
+    print(0)
+"""
+CLEAN = """
+import json, sys
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import grouptable
+from ansible_collections.weft.vpc.plugins.module_utils.groups import Groups
+grouptable.clean(*(Groups(json.loads(one)) for one in sys.argv[1:]))
+"""
+
+
+def run(*command: str, text: str = "") -> str:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, input=text, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr[-800:]
+    return done.stdout
+
+
+def inside(namespace: str, *command: str) -> list[str]:
+    return ["ip", "netns", "exec", namespace, *command]
+
+
+def intent(rules: list[dict[str, Any]], far: list[str], closed: bool = False) -> dict[str, Any]:
+    variables, hosts = walkthrough()
+    variables["weft_security_groups"] = [
+        {"name": "web", "tenant": "admin", "rules": rules},
+        {"name": "clients", "tenant": "admin"},
+        {"name": "quiet", "tenant": "admin", "rules": [{"direction": "egress", "protocol": "tcp", "ports": 23}]},
+    ]
+    members = {"vpc-port-test-1": ["web"], "vpc-ins1": ["clients", "quiet"] if closed else ["clients"]}
+    for instance in variables["weft_instances"]:
+        groups = {**members, "vpc-port-test-2": far}.get(instance["name"], [])
+        instance["nics"][0]["security_groups"] = groups
+        if instance["name"] == "vpc-ins1":
+            instance["nics"][0]["qos"] = {"egress": "100M"}
+    return slices_of(variables, hosts)["hv1"]
+
+
+RULES: list[dict[str, Any]] = [
+    {"direction": "ingress", "protocol": "tcp", "ports": 23, "security_group": "clients"},
+    {"direction": "ingress", "protocol": "udp", "ports": "6000-6001", "cidrs": ["192.168.20.0/24"]},
+    {"direction": "ingress", "protocol": "icmp", "icmp_type": 8, "cidrs": [ADDRESSES[FAR]]},
+    {"direction": "ingress", "protocol": "tcp", "ports": 80},
+]
+
+
+class Host:
+    """The host's namespace, and what its rules are made of."""
+
+    def __init__(self, slice_: dict[str, Any]) -> None:
+        self.slice = slice_
+        self.load()
+
+    @property
+    def groups(self) -> str:
+        return json.dumps(GroupAnalysis(self.slice).config.raw)
+
+    def load(self) -> None:
+        files = [file for item in render(self.slice) if item["scope"] == "host" for file in item["files"]]
+        rules = [one for one in files if one["path"].startswith("/etc/weft/nftables.d/") and "content" in one]
+        rules.sort(key=lambda one: (one["path"].endswith(".elements"), one["path"]))
+        text = "".join(one["content"] for one in rules)
+        text = "".join(f"table {one} weft\ndelete table {one} weft\n" for one in families(text)) + text
+        run(*inside(HOST, "nft", "-f", "-"), text=text)
+
+    def change(self, slice_: dict[str, Any]) -> None:
+        """What a run does: new rules, then the end of what they do not admit."""
+        before = self.groups
+        self.slice = slice_
+        self.load()
+        run(*inside(HOST, sys.executable, "-c", CLEAN, before, self.groups))
+
+
+class Connection:
+    """A connection that is asked now and then."""
+
+    def __init__(self, where: str, kind: str, port: int, address: str = "", own: str = "") -> None:
+        words = [kind, address or ADDRESSES[TARGET], str(port), str(SILENCE), own]
+        command = inside(where, sys.executable, "-c", CLIENT, *words)
+        self.process = STARTED.enter_context(
+            subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        )
+        assert self.process.stdout and self.process.stdout.readline() == "ready\n"
+
+    def told(self, word: str = "ask") -> bool:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline() == "1\n"
+
+
+def port(slice_: dict[str, Any], namespace: str) -> dict[str, Any]:
+    return next(one for one in slice_["ports"] if one["instance"] == INSTANCES[namespace])
+
+
+def build(slice_: dict[str, Any]) -> None:
+    target, peer = port(slice_, TARGET), port(slice_, PEER)
+    limit = peer["egress"]
+    plugs = [(TARGET, target["device"], target["bridge"], target["mac"]), (FAR, "wvx222", target["bridge"], "")]
+    plugs.append((PEER, peer["device"], limit["bridge"], peer["mac"]))
+    commands = [f"link add {target['bridge']} type bridge", f"link add {limit['bridge']} type bridge"]
+    commands += [f"link add {limit['inner']} type veth peer name {limit['outer']}"]
+    commands += [f"link set {limit['inner']} master {limit['bridge']} up"]
+    commands += [f"link set {limit['outer']} master {target['bridge']} up"]
+    for namespace, device, bridge, _mac in plugs:
+        commands += [
+            f"link add {device} type veth peer eth0 netns {namespace}",
+            f"link set {device} master {bridge} up",
+        ]
+    commands += [f"link set {one} up" for one in (target["bridge"], limit["bridge"])]
+    for namespace in (HOST, *ADDRESSES):
+        run("ip", "netns", "add", namespace)
+        run("ip", "-n", namespace, "link", "set", "lo", "up")
+    run("ip", "-n", HOST, "-batch", "-", text="\n".join(commands))
+    for namespace, _device, _bridge, mac in plugs:
+        lines = [f"link set eth0 address {mac}"] if mac else []
+        lines += [f"address add {ADDRESSES[namespace]}/24 dev eth0", "link set eth0 mtu 1450 up"]
+        lines += [f"address add {ROUTER}/24 dev eth0"] if namespace == FAR else []
+        run("ip", "-n", namespace, "-batch", "-", text="\n".join(lines))
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    slice_ = intent(RULES, ["clients"])
+    servers = []
+    try:
+        build(slice_)
+        for namespace in ADDRESSES:
+            command = inside(namespace, sys.executable, "-c", SERVER, "23", "80", "8080", "6000", "6001")
+            servers.append(STARTED.enter_context(subprocess.Popen(command, text=True, stdout=subprocess.PIPE)))
+            assert servers[-1].stdout and servers[-1].stdout.readline() == "ready\n"
+        yield Host(slice_)
+    finally:
+        for server in servers:
+            server.kill()
+        # Clients end with their standard input.
+        STARTED.close()
+        for namespace in (HOST, *ADDRESSES):
+            subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False)
+
+
+def ping(where: str, size: int = 56) -> bool:
+    return run(*inside(where, sys.executable, "-c", PING, ADDRESSES[TARGET], str(size), str(SILENCE))) == "1\n"
+
+
+def reached(where: str) -> dict[str, bool]:
+    """Which services of the target answer."""
+    asked = {f"{kind} {number}": Connection(where, kind, number) for kind, number in (
+        ("tcp", 23), ("tcp", 80), ("tcp", 8080), ("udp", 6000), ("udp", 6001), ("udp", 23))}  # fmt: skip
+    return {name: one.told() for name, one in asked.items()} | {"ping": ping(where)}
+
+
+OPEN = {
+    "tcp 23": True, "tcp 80": True, "tcp 8080": False, "udp 6000": True, "udp 6001": True, "udp 23": False,
+}  # fmt: skip
+
+
+def test_rules_and_live_connections(host: Host) -> None:
+    assert reached(FAR) == {**OPEN, "ping": True}
+    assert reached(PEER) == {**OPEN, "ping": False}
+    # The load balancer's router reaches its backend's port, and so does nobody else from that network.
+    assert Connection(FAR, "tcp", 8080, own=ROUTER).told()
+    assert Connection(TARGET, "tcp", 23, ADDRESSES[FAR]).told(), "what goes out is free"
+    assert not Connection(FAR, "tcp", 23, ADDRESSES[PEER]).told(), "members do not reach each other"
+    # Fragments are judged as a whole.
+    assert Connection(FAR, "udp", 6000).told("long") and not Connection(FAR, "udp", 23).told("long")
+    assert ping(FAR, 3000) and not ping(PEER, 3000)
+
+    live = {
+        "member": Connection(PEER, "tcp", 23), "left": Connection(FAR, "tcp", 23),
+        "removed": Connection(FAR, "tcp", 80), "pushed": Connection(FAR, "tcp", 80),
+        "kept": Connection(FAR, "udp", 6000), "narrowed": Connection(FAR, "udp", 6001),
+        "opened": Connection(TARGET, "tcp", 80, ADDRESSES[FAR]),
+    }  # fmt: skip
+    assert all(one.told("push" if name == "pushed" else "ask") for name, one in live.items())
+    assert live["pushed"].told("hear"), "it comes by itself"
+    host.load()
+    assert all(one.told("hear" if name == "pushed" else "ask") for name, one in live.items()), "only loaded anew"
+
+    fewer = [RULES[0], {**RULES[1], "ports": 6000}, RULES[2]]
+    host.change(intent(fewer, []))
+    told = {name: one.told() for name, one in live.items() if name != "pushed"}
+    told["pushed"] = live["pushed"].told("hear")
+    assert {name for name, lives in told.items() if lives} == {"member", "kept", "opened"}
+    time.sleep(SILENCE)
+    assert not live["pushed"].told("hear"), "its server does not open it again"
+    assert not Connection(FAR, "tcp", 80).told() and not Connection(FAR, "tcp", 23).told()
+
+    host.change(intent(RULES, ["clients"]))
+    assert reached(FAR) == {**OPEN, "ping": True}
+
+    # One egress rule makes a whitelist, on a port of a bridge of its own, too.
+    assert Connection(PEER, "udp", 6000, ADDRESSES[FAR]).told()
+    outwards = Connection(PEER, "tcp", 80, ADDRESSES[FAR])
+    assert outwards.told()
+    host.change(intent(RULES, ["clients"], closed=True))
+    assert not outwards.told()
+    assert not Connection(PEER, "udp", 6000, ADDRESSES[FAR]).told()
+    assert Connection(PEER, "tcp", 23).told() and Connection(PEER, "tcp", 23, ADDRESSES[FAR]).told()
