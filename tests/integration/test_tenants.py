@@ -6,7 +6,7 @@ import struct
 from functools import partial
 
 import pytest
-from checks.cloud import Cloud, tcp, who
+from checks.cloud import WAN_ADDRESS, WAN_PORT, Cloud, tcp, who
 from checks.fabric import Fabric, Intent
 from checks.frames import ARP, BROADCAST, IPV4, IPV6, VLAN, arp, datagram, frame, heard, send, vxlan
 
@@ -17,6 +17,11 @@ VICTIMS = ("vpc-ins1", "vpc-port-test-1", "vpc-port-test-2")  # of admin: two on
 FORGED, GATEWAY, VNI = "02:00:00:00:7e:4a", "192.168.20.1", 222
 BY_THE_BRIDGE, VTEP = "tunnel-by-the-bridge", "172.20.0.11"
 HOSTS = ("hv1", "hv2", "gw1")
+#: Says something by UDP from an address of one's own: OWN TARGET PORT.
+SAY = (
+    "import socket, sys; flow = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); flow.bind((sys.argv[1], 0));"
+    "flow.sendto(f'said as {sys.argv[1]}\\n'.encode(), (sys.argv[2], int(sys.argv[3])))"
+)
 
 
 def card(cloud: Cloud, name: str) -> str:
@@ -137,6 +142,29 @@ def test_a_public_address_is_no_way_into_a_vpc(fabric: Fabric) -> None:
         assert cloud.ask("wan", [tcp(cloud.address("vpc-ins2"), seconds=1.0)]) == [None]
     finally:
         cloud.read("wan", "ip route delete 192.168.21.0/24")
+
+
+def test_a_router_sends_nothing_under_a_false_address(fabric: Fabric) -> None:
+    """An instance that may send as anybody does not speak to the world as a stranger, or as another tenant does."""
+
+    def unguarded(intent: Intent) -> None:
+        (attacker,) = (one for one in intent["weft_instances"] if one["name"] == ATTACKER)
+        attacker["nics"][0]["port_security"] = False
+
+    fabric.change(unguarded)
+    fabric.run()
+    cloud = fabric.cloud
+    own, stranger = cloud.address(ATTACKER), "203.0.113.66"
+    false = [stranger, cloud.public("vpc-1", "eip-a", "elastic_ip")]
+    for address in false:
+        cloud.read(ATTACKER, f"ip address add {address}/32 dev eth0")
+    try:
+        for address in (own, *false):
+            cloud.on(ATTACKER, ["python3", "-c", SAY, address, WAN_ADDRESS, str(WAN_PORT)])
+    finally:
+        for address in false:
+            cloud.read(ATTACKER, f"ip address delete {address}/32 dev eth0")
+    assert [address for address in (own, *false) if cloud.heard(f"said as {address}", ["wan"])] == [own]
 
 
 def test_a_network_is_shared_and_recalled(fabric: Fabric) -> None:
