@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import LAB, dataplane, report, runs
+from bench import LAB, dataplane, groups, report, runs
 from lab.paths import ROOT
 
-PARTS = ("controller", "dataplane", "runs")
+PARTS = ("controller", "dataplane", "groups", "runs")
 CACHE = ROOT / ".cache" / "bench"
 
 
@@ -86,6 +86,9 @@ def _measured(part: str, lab: str, repetitions: int | None, *, quick: bool) -> d
     if part == "dataplane":
         sizes, seconds = ([10, 1000], 0.5) if quick else ([10, 1000, 10_000], 1.0)
         return {part: dataplane.run(sizes, repetitions or (2 if quick else 15), seconds, say)}
+    if part == "groups":
+        say("security groups, in the guest with Debian's kernel")
+        return {part: groups.in_guest(repetitions or (2 if quick else 15), 0.5 if quick else 1.0)}
     return in_lab(lab, 1000 if quick else 10_000, repetitions or (2 if quick else 10))
 
 

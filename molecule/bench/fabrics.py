@@ -49,6 +49,35 @@ def translations(count: int) -> list[Translation]:
 def intent(count: int) -> dict[str, Any]:
     """A VPC with so many instances, each with an elastic IP and a port forward of its own."""
     wanted = translations(count)
+    return around(
+        {
+            "networks": [{"name": "n", "pool": "pool", "cidr": SUBNET}],
+            "virtual_ips": [{"name": "vip", "network": "public", "ip": VIRTUAL_IP}],
+            "elastic_ips": [
+                {"name": f"e{number}", "network": "public", "ip": one.elastic_ip, "target": f"i{number}"}
+                for number, one in enumerate(wanted)
+            ],
+            "port_forwards": [
+                {
+                    "name": f"f{number}",
+                    "virtual_ip": "vip",
+                    "protocol": "tcp",
+                    "port": one.port,
+                    "target": f"i{number}",
+                    "target_port": TARGET_PORT,
+                }
+                for number, one in enumerate(wanted)
+            ],
+        },
+        [
+            {"name": f"i{number}", "tenant": "t", "host": NODE, "nics": [{"network": "n", "ip": one.target}]}
+            for number, one in enumerate(wanted)
+        ],
+    )
+
+
+def around(vpc: dict[str, Any], instances: list[dict[str, Any]]) -> dict[str, Any]:
+    """The least that a VPC and its instances need besides."""
     return {
         "weft_fabric": {"name": "bench"},
         "weft_tenants": [{"name": "t"}],
@@ -78,46 +107,36 @@ def intent(count: int) -> dict[str, Any]:
                 "name": "v",
                 "tenant": "t",
                 "router": {"offering": "small", "nodes": [NODE], "public_ip": ROUTER},
-                "networks": [{"name": "n", "pool": "pool", "cidr": SUBNET}],
-                "virtual_ips": [{"name": "vip", "network": "public", "ip": VIRTUAL_IP}],
-                "elastic_ips": [
-                    {"name": f"e{number}", "network": "public", "ip": one.elastic_ip, "target": f"i{number}"}
-                    for number, one in enumerate(wanted)
-                ],
-                "port_forwards": [
-                    {
-                        "name": f"f{number}",
-                        "virtual_ip": "vip",
-                        "protocol": "tcp",
-                        "port": one.port,
-                        "target": f"i{number}",
-                        "target_port": TARGET_PORT,
-                    }
-                    for number, one in enumerate(wanted)
-                ],
+                **vpc,
             }
         ],
-        "weft_instances": [
-            {"name": f"i{number}", "tenant": "t", "host": NODE, "nics": [{"network": "n", "ip": one.target}]}
-            for number, one in enumerate(wanted)
-        ],
+        "weft_instances": instances,
     }
 
 
 def router(count: int) -> Router:
     """Plan and render such a router, with the code that a run of `site` uses."""
+    slice_ = planned(intent(count))
+    links = {link["kind"]: link["inner"] for link in slice_["routers"][0]["links"]}
+    return Router(links["public"], links["subnet"], files(slice_, "router:"))
+
+
+def planned(variables: dict[str, Any]) -> dict[str, Any]:
+    """The slice of the one host."""
     underlay = (("eth2", IPv4Interface("192.168.255.1/24")),)
     hosts = Hosts({NODE: HostFacts(NODE, underlay, mtus={"eth1": 1500, "eth2": 1500})}, {"nodes": [NODE]})
-    wanted, _warnings = load(intent(count), hosts)
+    wanted, _warnings = load(variables, hosts)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     values = allocate(Ledger("bench"), list(requests(wanted)), now, timedelta(days=1)).values
-    slice_ = make_plan(wanted, values, "", {NODE: None}).hosts[NODE]
-    links = {link["kind"]: link["inner"] for link in slice_["routers"][0]["links"]}
-    files = {
+    return make_plan(wanted, values, "", {NODE: None}).hosts[NODE]
+
+
+def files(slice_: dict[str, Any], scope: str) -> dict[str, str]:
+    """What is written to scopes whose names begin like this, by path."""
+    return {
         str(file["path"]): str(file["content"])
         for item in render(slice_)
-        if item["scope"].startswith("router:")
+        if item["scope"].startswith(scope)
         for file in item["files"]
         if "content" in file
     }
-    return Router(links["public"], links["subnet"], files)

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,82 +34,33 @@ def run(command: Sequence[str], text: str | None = None, **environment: str) -> 
     return done.stdout
 
 
-class Route:
-    """One path; `public` and `inside` are the router's interfaces."""
+class Way:
+    """Network namespaces in a row, from a client to a server."""
 
-    def __init__(self, name: str, public: str, inside: str) -> None:
-        self.name, self.public, self.inside = name, public, inside
-        names = [f"{PREFIX}-{name}-{one}" for one in ("client", "router", "node", "server")]
-        self.client, self.router, self.node, self.server = self.namespaces = names
+    def __init__(self, name: str, *between: str) -> None:
+        self.name = name
+        self.namespaces = [f"{PREFIX}-{name}-{one}" for one in ("client", *between, "server")]
+        self.client, self.server = self.namespaces[0], self.namespaces[-1]
         self._serving: subprocess.Popen[str] | None = None
 
     def exec(self, namespace: str, *command: str, text: str | None = None, **environment: str) -> str:
         """Run a command in one of the namespaces."""
         return run(["ip", "netns", "exec", namespace, *command], text, **environment)
 
-    def make(self, sysctls: str) -> None:
-        """Make namespaces, links and routes; the router gets these settings."""
+    def add_namespaces(self) -> None:
+        """Make the namespaces."""
         for namespace in self.namespaces:
             run(["ip", "netns", "add", namespace])
             run(["ip", "-n", namespace, "link", "set", "lo", "up"])
-        settings = [line.replace(" ", "") for line in sysctls.splitlines() if line and not line.startswith("#")]
-        # What was aborted is forgotten at once, or the table would be full before the bench is done.
-        settings.append("net.netfilter.nf_conntrack_tcp_timeout_close=1")
-        self.exec(self.router, "sysctl", "-qw", *settings)
-        self._link(self.router, self.public, self.client, "eth0")
-        self._link(self.router, self.inside, self.node, "port")
-        self._link(self.node, "underlay", self.server, "underlay")
-        self._segment()
-        self._routes()
 
-    def _link(self, one: str, device: str, other: str, peer: str) -> None:
+    def link(self, one: str, device: str, other: str, peer: str) -> None:
+        """Join two namespaces."""
         run(["ip", "-n", one, "link", "add", device, "type", "veth", "peer", peer, "netns", other])
         run(["ip", "-n", one, "link", "set", device, "up"])
         run(["ip", "-n", other, "link", "set", peer, "up"])
 
-    def _segment(self) -> None:
-        """A bridge and a tunnel on the node; the server has the tunnel's other end for its interface."""
-        tunnel = "link add {} mtu 1450 type vxlan id 100 dstport 4789 dev underlay local {} remote {}"
-        commands = {
-            self.node: [
-                "address add 192.0.2.1/24 dev underlay",
-                tunnel.format("vxlan", "192.0.2.1", "192.0.2.2"),
-                "link add segment type bridge",
-                "link set vxlan master segment up",
-                "link set port mtu 1450 master segment",
-                "link set segment mtu 1450 up",
-            ],
-            self.server: [
-                "address add 192.0.2.2/24 dev underlay",
-                tunnel.format("eth0", "192.0.2.2", "192.0.2.1"),
-                "link set eth0 up",
-            ],
-            self.router: [f"link set {self.inside} mtu 1450"],
-        }
-        for namespace, lines in commands.items():
-            run(["ip", "-n", namespace, "-batch", "-"], "\n".join(lines))
-
-    def _routes(self) -> None:
-        """All instances are behind one neighbour, so that the size of the neighbour table is not what is measured."""
-        commands = {
-            self.router: [
-                f"address add {fabrics.ROUTER}/32 dev {self.public}",
-                f"route add {fabrics.GATEWAY} dev {self.public}",
-                f"route add default via {fabrics.GATEWAY}",
-                f"address add {fabrics.INSIDE}/24 dev {self.inside}",
-                f"route add {INSTANCES} via {SERVER}",
-            ],
-            self.client: [
-                f"address add {fabrics.GATEWAY}/32 dev eth0",
-                f"route add {fabrics.ROUTER} dev eth0",
-                f"route add default via {fabrics.ROUTER}",
-            ],
-            self.server: [
-                f"address add {SERVER}/24 dev eth0",
-                f"route add local {INSTANCES} dev lo",
-                f"route add default via {fabrics.INSIDE}",
-            ],
-        }
+    def batch(self, commands: Mapping[str, Sequence[str]]) -> None:
+        """Carry out commands of ip(8) by namespace."""
         for namespace, lines in commands.items():
             run(["ip", "-n", namespace, "-batch", "-"], "\n".join(lines))
 
@@ -134,6 +85,72 @@ class Route:
             subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False)
 
 
+class Route(Way):
+    """A path through a router; `public` and `inside` are the router's interfaces."""
+
+    def __init__(self, name: str, public: str, inside: str) -> None:
+        super().__init__(name, "router", "node")
+        self.public, self.inside = public, inside
+        _client, self.router, self.node, _server = self.namespaces
+
+    def make(self, sysctls: str) -> None:
+        """Make namespaces, links and routes; the router gets these settings."""
+        self.add_namespaces()
+        settings = [line.replace(" ", "") for line in sysctls.splitlines() if line and not line.startswith("#")]
+        # What was aborted is forgotten at once, or the table would be full before the bench is done.
+        settings.append("net.netfilter.nf_conntrack_tcp_timeout_close=1")
+        self.exec(self.router, "sysctl", "-qw", *settings)
+        self.link(self.router, self.public, self.client, "eth0")
+        self.link(self.router, self.inside, self.node, "port")
+        self.link(self.node, "underlay", self.server, "underlay")
+        self._segment()
+        self._routes()
+
+    def _segment(self) -> None:
+        """A bridge and a tunnel on the node; the server has the tunnel's other end for its interface."""
+        tunnel = "link add {} mtu 1450 type vxlan id 100 dstport 4789 dev underlay local {} remote {}"
+        commands = {
+            self.node: [
+                "address add 192.0.2.1/24 dev underlay",
+                tunnel.format("vxlan", "192.0.2.1", "192.0.2.2"),
+                "link add segment type bridge",
+                "link set vxlan master segment up",
+                "link set port mtu 1450 master segment",
+                "link set segment mtu 1450 up",
+            ],
+            self.server: [
+                "address add 192.0.2.2/24 dev underlay",
+                tunnel.format("eth0", "192.0.2.2", "192.0.2.1"),
+                "link set eth0 up",
+            ],
+            self.router: [f"link set {self.inside} mtu 1450"],
+        }
+        self.batch(commands)
+
+    def _routes(self) -> None:
+        """All instances are behind one neighbour, so that the size of the neighbour table is not what is measured."""
+        commands = {
+            self.router: [
+                f"address add {fabrics.ROUTER}/32 dev {self.public}",
+                f"route add {fabrics.GATEWAY} dev {self.public}",
+                f"route add default via {fabrics.GATEWAY}",
+                f"address add {fabrics.INSIDE}/24 dev {self.inside}",
+                f"route add {INSTANCES} via {SERVER}",
+            ],
+            self.client: [
+                f"address add {fabrics.GATEWAY}/32 dev eth0",
+                f"route add {fabrics.ROUTER} dev eth0",
+                f"route add default via {fabrics.ROUTER}",
+            ],
+            self.server: [
+                f"address add {SERVER}/24 dev eth0",
+                f"route add local {INSTANCES} dev lo",
+                f"route add default via {fabrics.INSIDE}",
+            ],
+        }
+        self.batch(commands)
+
+
 def plain() -> Route:
     """A path whose router forwards with connection tracking and translates nothing."""
     path = Route("plain", "pub", "lan")
@@ -149,9 +166,7 @@ def ours(count: int) -> Route:
     router = fabrics.router(count)
     path = Route(f"ours-{count}", router.public, router.inside)
     path.make(router.files["/etc/sysctl.d/50-weft.conf"])
-    for kind in (".nft", ".elements"):
-        parts = [router.files[name] for name in sorted(router.files) if _is_rules(name, kind)]
-        path.exec(path.router, "nft", "-f", "-", text="".join(parts))
+    path.exec(path.router, "nft", "-f", "-", text=ruleset(router.files))
     for name, content in router.files.items():
         if name.startswith("/etc/weft/addresses.d/"):
             run(["ip", "-n", path.router, "-batch", "-"], content)
@@ -159,8 +174,11 @@ def ours(count: int) -> Route:
     return path
 
 
-def _is_rules(name: str, kind: str) -> bool:
-    return name.startswith("/etc/weft/nftables.d/") and name.endswith(kind)
+def ruleset(files: Mapping[str, str]) -> str:
+    """The files of rules as a boot loads them: structure first."""
+    names = [name for name in sorted(files) if name.startswith("/etc/weft/nftables.d/")]
+    names.sort(key=lambda name: name.endswith(".elements"))
+    return "".join(files[name] for name in names)
 
 
 def linear(count: int) -> Route:

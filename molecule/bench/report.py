@@ -13,6 +13,7 @@ Results = dict[str, Any]
 WHATS = {"connections": "new TCP connections", "bits": "TCP throughput", "packets": "packets of one flow"}
 MISSING = {
     "dataplane": "what a router's rules cost packets",
+    "groups": "what security groups cost packets",
     "large": "one elastic IP among many",
     "controller": "the controller",
     "small": "runs of `site` on the walkthrough",
@@ -33,7 +34,7 @@ def document(results: Results) -> str:
     """The page, with the parts that were measured."""
     about = results["about"]
     lines = [INTRODUCTION.format(date=about["date"], computer=about["computer"], load=_load(about))]
-    for part, section in (("dataplane", _dataplane), ("large", _large), ("controller", _controller), ("small", _small)):
+    for part, section in SECTIONS.items():
         if part in results:
             lines += [*section(results[part]), ""]
         else:
@@ -126,6 +127,33 @@ def _dataplane(series: Results) -> Iterator[str]:
     )
 
 
+def _groups(found: Results) -> Iterator[str]:
+    series = found["series"]
+    none, one, many = series
+    yield "## What security groups cost packets"
+    yield ""
+    yield (
+        "Two instances on one host, with exactly the rules that `site` gives the host, by "
+        f"{len(series[none]['packets'])} repetitions in random order, on {found['kernel']} in the lab's guest. One "
+        "sends datagrams that are never answered, so that each of them meets all rules. Connections are tracked unless "
+        "there are no groups at all."
+    )
+    yield ""
+    rows = [
+        [
+            name,
+            _spread([rates[0] for rates in series[name]["packets"]]),
+            *(_spread(_ratios(series, name, "packets", 1, base), ".2f") for base in (none, one)),
+        ]
+        for name in series
+    ]
+    yield from _table(["groups", "packets/s", f"by CPU, of {none}", f"by CPU, of {one}"], rows)
+    yield ""
+    for which, words in ((0, "the clock"), (1, "CPU time")):
+        of_one, of_none = (median(_ratios(series, many, "packets", which, base)) for base in (one, none))
+        yield f"By {words}: {of_one:.2f} of {one} (goal: 0.95), {of_none:.2f} of {none} (goal: 0.85)."
+
+
 def _large(found: Results) -> Iterator[str]:
     count = found["count"]
     yield f"## One elastic IP among {count:,}"
@@ -215,3 +243,13 @@ def _growth(runs: list[Results]) -> Chart:
         step: [(one["vpcs"], median(each[step] for each in one["runs"])) for one in runs] for step in (*STEPS, "total")
     }
     return Chart("The controller, by step", "VPCs of ten instances", "seconds of CPU time", lines)
+
+
+#: The parts of a run, in the order of the page.
+SECTIONS: dict[str, Callable[[Any], Iterator[str]]] = {
+    "dataplane": _dataplane,
+    "groups": _groups,
+    "large": _large,
+    "controller": _controller,
+    "small": _small,
+}

@@ -6,7 +6,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from bench import LAB, dataplane, fabrics, paths, report, stages
+from bench import LAB, dataplane, fabrics, groups, paths, report, stages
 
 from lab.paths import Paths
 
@@ -27,6 +27,12 @@ def results() -> dict[str, Any]:
         "about": {"date": "today", "computer": "a computer", "cores": 2, "load": [0.1, 2.0]},
         "controller": [{"vpcs": 10, "runs": [stage]}, {"vpcs": 20, "runs": [double]}],
         "dataplane": series,
+        "groups": {
+            "kernel": "6.1",
+            "series": {
+                name: {"packets": [[rate, rate]] * 2} for name, rate in zip(groups.SHAPES, (4.0, 3.0, 1.5), strict=True)
+            },
+        },
         "small": {"ping": [2.0], "nothing": [4.0], "one": [5.0]},
         "large": {"count": 100, "first": 9.0, "ping": [3.0], "nothing": [flow], "add": [flow], "remove": [flow]},
     }
@@ -41,6 +47,7 @@ def test_the_page_gives_medians_ratios_and_goals(results: dict[str, Any]) -> Non
     assert "| linear | 100 | 50,000,000 (50,000,000–50,000,000) | 0.05 (0.05–0.05) |" in page
     assert "0.50 of plain's connection rate (goal: 0.90)" in page
     assert "10.0 times the connections of the linear rules" in page
+    assert "By CPU time: 0.50 of one rule (goal: 0.95), 0.38 of none (goal: 0.85)." in page
     assert "2 times the fabric takes 2.0 times the seconds" in page
     assert "Adding one takes 2.0 times the ping of its node" in page
     assert "| 6.0 (6.0–6.0) | 0 of 1,000 | 4 (4–4) |" in page
@@ -56,6 +63,7 @@ def test_the_page_has_the_parts_that_were_measured(results: dict[str, Any]) -> N
     del results["large"], results["small"]
     assert [line for line in report.document(results).splitlines() if line.startswith("## ")] == [
         "## What a router's rules cost packets",
+        "## What security groups cost packets",
         "## The controller",
     ]
 
@@ -72,6 +80,12 @@ def test_the_router_that_is_measured_has_an_element_for_each_translation() -> No
         assert f"{one.elastic_ip} : {one.target} " in files["/etc/weft/nftables.d/20-eip.elements"]
         forward = f"{fabrics.VIRTUAL_IP} . tcp . {one.port} : {one.target} . {fabrics.TARGET_PORT}"
         assert forward in files["/etc/weft/nftables.d/30-port_forward.elements"]
+
+
+def test_the_host_that_is_measured_has_as_many_rules_and_ports() -> None:
+    slice_ = fabrics.planned(groups.intent(*groups.SHAPES[groups.MANY]))
+    assert sum(len(group["rules"]) for group in slice_["grouped"]["groups"]) == 10_000
+    assert len(slice_["grouped"]["ports"]) == len(slice_["ports"]) == 1000
 
 
 def test_the_linear_rules_translate_the_same() -> None:
