@@ -15,10 +15,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from checks.namespaces import add, batch, inside, load_rules, remove, run
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.nftables import families
 from ansible_collections.weft.vpc.plugins.plugin_utils.analyse import GroupAnalysis
-from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render
 from ansible_collections.weft.vpc.tests.tools.intents import slices_of, walkthrough
 from lab.shell import patient
 
@@ -111,17 +110,6 @@ grouptable.clean(*(Groups(json.loads(one)) for one in sys.argv[1:]))
 """
 
 
-def run(*command: str, text: str = "") -> str:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, input=text, capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr[-800:]
-    return done.stdout
-
-
-def inside(namespace: str, *command: str) -> list[str]:
-    return ["ip", "netns", "exec", namespace, *command]
-
-
 def intent(rules: list[dict[str, Any]], far: list[str], closed: bool = False) -> dict[str, Any]:
     variables, hosts = walkthrough()
     variables["weft_security_groups"] = [
@@ -158,12 +146,7 @@ class Host:
         return json.dumps(GroupAnalysis(self.slice).config.raw)
 
     def load(self) -> None:
-        files = [file for item in render(self.slice) if item["scope"] == "host" for file in item["files"]]
-        rules = [one for one in files if one["path"].startswith("/etc/weft/nftables.d/") and "content" in one]
-        rules.sort(key=lambda one: (one["path"].endswith(".elements"), one["path"]))
-        text = "".join(one["content"] for one in rules)
-        text = "".join(f"table {one} weft\ndelete table {one} weft\n" for one in families(text)) + text
-        run(*inside(HOST, "nft", "-f", "-"), text=text)
+        load_rules(HOST, self.slice)
 
     def change(self, slice_: dict[str, Any]) -> None:
         """What a run does: new rules, then the end of what they do not admit."""
@@ -210,15 +193,13 @@ def build(slice_: dict[str, Any]) -> None:
             f"link set {device} master {bridge} up",
         ]
     commands += [f"link set {one} up" for one in (target["bridge"], limit["bridge"])]
-    for namespace in (HOST, *ADDRESSES):
-        run("ip", "netns", "add", namespace)
-        run("ip", "-n", namespace, "link", "set", "lo", "up")
-    run("ip", "-n", HOST, "-batch", "-", text="\n".join(commands))
+    add(HOST, *ADDRESSES)
+    batch(HOST, commands)
     for namespace, _device, _bridge, mac in plugs:
         lines = [f"link set eth0 address {mac}"] if mac else []
         lines += [f"address add {ADDRESSES[namespace]}/24 dev eth0", "link set eth0 mtu 1450 up"]
         lines += [f"address add {ROUTER}/24 dev eth0"] if namespace == FAR else []
-        run("ip", "-n", namespace, "-batch", "-", text="\n".join(lines))
+        batch(namespace, lines)
 
 
 @pytest.fixture
@@ -237,8 +218,7 @@ def host() -> Iterator[Host]:
             server.kill()
         # Clients end with their standard input.
         STARTED.close()
-        for namespace in (HOST, *ADDRESSES):
-            subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False)
+        remove(HOST, *ADDRESSES)
 
 
 def ping(where: str, size: int = 56) -> bool:
