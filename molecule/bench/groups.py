@@ -27,7 +27,10 @@ CLIENT, SERVER = 0, 1
 
 
 def rules(group: int, count: int) -> list[dict[str, Any]]:
-    """One that admits the client, the last; the others are about other addresses, ports and members."""
+    """One that admits the client, the last; the others are about other addresses and members.
+
+    Each set is the largest that a group's rules can make: rules by addresses are tried last.
+    """
     found = [
         {
             "direction": "ingress",
@@ -37,7 +40,7 @@ def rules(group: int, count: int) -> list[dict[str, Any]]:
         }
         for number in range(count - 1)
     ]
-    return [*found, {"direction": "ingress", "protocol": "udp", "ports": SINK, "security_group": "g0"}]
+    return [*found, {"direction": "ingress", "protocol": "udp", "ports": SINK, "cidrs": [fabrics.SUBNET]}]
 
 
 def intent(groups: int, count: int, ports: int) -> dict[str, Any]:
