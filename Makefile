@@ -32,10 +32,8 @@ check: setup ## all static checks, two at a time; goes on after a failure
 	@echo "── check: $(CHECKS), two at a time; each is shown when it ends"
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 
-test: setup ## all tests on this computer's kernel: unit, packets, kills, molecule; goes on after a failure
-	@status=0; \
-	for part in unit packets kills molecule; do $(MAKE) --no-print-directory $$part || status=1; done; \
-	exit $$status
+test: setup ## all tests on this computer's kernel: packets beside unit, kills and molecule; goes on after a failure
+	@tools/side-by-side packets "unit kills molecule"
 
 lint: setup ## ruff: lint and format
 	$(STEP) tools/lint
@@ -74,9 +72,9 @@ kills: setup ## runs that are killed: the next one converges (WEFT_KILLS=all: at
 debian-kernel: setup ## the lab in a guest with Debian's stock kernel: the walkthrough, a power cut, what needs that kernel
 	$(STEP) pytest --capture=no tests/integration/debian_kernel
 
-molecule: setup ## the molecule scenarios
-	@for scenario in $(SCENARIOS); do \
-	    tools/step "molecule $$scenario" molecule test --scenario-name "$$scenario" || exit; done
+molecule: setup ## the molecule scenarios; goes on after a failure
+	@status=0; for scenario in $(SCENARIOS); do \
+	    tools/step "molecule $$scenario" molecule test --scenario-name "$$scenario" || status=1; done; exit $$status
 
 bench: setup ## measure the controller, runs and packets; writes docs/performance.md (BENCH_QUICK=1: small, no docs)
 	@tools/bench $(BENCH_PARTS)
