@@ -11,6 +11,7 @@ from typing import Any
 
 from checks.cloud import GUEST, Cloud, Question
 from checks.failure import CheckFailedError
+from lab.shell import patient
 
 
 class Background:
@@ -45,6 +46,19 @@ class Stream(Background):
     def told(self) -> dict[str, Any]:
         """`lines` sent, `answers` got, `gap`: the longest wait for one in seconds, `broken`: why it ended, or null."""
         return dict(json.loads(self.report))
+
+    def ends(self) -> None:
+        """Make sure that it breaks before it is told to stop; it may first wait in vain for an answer."""
+        try:
+            self.process.wait(timeout=patient(30))
+        except subprocess.TimeoutExpired:
+            raise CheckFailedError("a stream lives on that was to be cut") from None
+
+    def lived(self) -> None:
+        """Make sure that it never broke, and waited for no answer as long as a lost segment takes to be sent again."""
+        told = self.told()
+        if told["broken"] is not None or told["gap"] >= 1.0:
+            raise CheckFailedError(f"a stream was disturbed: {told}")
 
 
 class Flows(Background):
