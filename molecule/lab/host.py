@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.shell import run, step
+from lab.paths import CACHE
+from lab.shell import locked, run, step
 
 # program -> package; only what is missing is installed.
 TOOLS = {
@@ -40,13 +41,14 @@ def prepare() -> None:
 
 
 def install(tools: Mapping[str, str]) -> None:
-    """Install the packages of those programs that are not here."""
-    missing = sorted({package for tool, package in tools.items() if not shutil.which(tool)})
-    if missing:
-        with step(f"install {' '.join(missing)} on this computer"):
-            env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-            run(["apt-get", "-qq", "update"], env=env)
-            run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing], env=env)
+    """Install the packages of those programs that are not here; one lab at a time, as apt would not wait."""
+    with locked(CACHE / "packages.lock"):
+        missing = sorted({package for tool, package in tools.items() if not shutil.which(tool)})
+        if missing:
+            with step(f"install {' '.join(missing)} on this computer"):
+                env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+                run(["apt-get", "-qq", "update"], env=env)
+                run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing], env=env)
 
 
 def mirrors() -> tuple[str, str]:
