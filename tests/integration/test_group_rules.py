@@ -1,4 +1,4 @@
-"""The rules of security groups on one host, without a lab: a bridge, two instances on it, and one behind its tunnel.
+"""The rules of security groups on one host, without a lab: bridges, instances on them, and others behind their tunnels.
 
 The rules are those that the plan renders for the host; what a run does to live connections is done by what hosts use.
 """
@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
+from checks.cloud import GUEST
 from checks.namespaces import add, batch, inside, load_rules, remove, run
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.analyse import GroupAnalysis
@@ -25,11 +26,18 @@ pytestmark = [pytest.mark.packets, pytest.mark.kernel("nft_bridge_ct")]
 
 PREFIX = f"weft-groups-{os.getpid()}"
 HOST, TARGET, PEER, FAR = (f"{PREFIX}-{name}" for name in ("host", "target", "peer", "far"))
-INSTANCES = {TARGET: "vpc-port-test-1", PEER: "vpc-ins1"}
-ADDRESSES = {TARGET: "192.168.20.154", PEER: "192.168.20.2", FAR: "192.168.20.182"}
+OTHER, BEYOND = (f"{PREFIX}-{name}" for name in ("other", "beyond"))  # another tenant's
+INSTANCES = {TARGET: "vpc-port-test-1", PEER: "vpc-ins1", OTHER: "other-1"}
+TUNNELS = {FAR: TARGET, BEYOND: OTHER}  # who is behind the tunnel of whose network
+ADDRESSES = {
+    TARGET: "192.168.20.154", PEER: "192.168.20.2", FAR: "192.168.20.182",
+    OTHER: "192.168.20.2", BEYOND: "192.168.20.182",
+}  # fmt: skip
 ROUTER = "192.168.20.1"  # behind the tunnel, too
 SILENCE = patient(0.4)
+MOST, CROWDED, FLOOD_SECONDS = 100, 300, 2.0
 STARTED = ExitStack()
+TENANTS = ("admin", "admin1")
 
 SERVER = """
 import selectors, socket, sys, threading, time
@@ -89,6 +97,32 @@ for word in sys.stdin:
     except OSError:
         pass
     print(int(answer), flush=True)
+"""
+#: So many connections at once, of which it says how many are open after a while; they are held until stdin ends.
+CROWD = """
+import select, socket, sys, time
+kind, address, port, count, seconds = sys.argv[1:]
+poll, opened, until = select.poll(), set(), time.monotonic() + float(seconds)
+links = {}
+for number in range(int(count)):
+    link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+    link.setblocking(False)
+    link.connect_ex((address, int(port)))
+    if kind == "udp":
+        link.send(b".")
+    links[link.fileno()] = link
+    poll.register(link, select.POLLIN if kind == "udp" else select.POLLOUT)
+while time.monotonic() < until:
+    for number, event in poll.poll(100):
+        poll.unregister(number)
+        opened |= set() if event & select.POLLERR else {number}
+print(len(opened), flush=True)
+while not select.select([sys.stdin], [], [], 0.2)[0]:
+    for link in links.values() if kind == "udp" else ():
+        try:
+            link.send(b".")
+        except OSError:
+            pass
 """
 PING = """
 import socket, struct, sys
@@ -173,26 +207,43 @@ class Connection:
         self.process.stdin.flush()
         return self.process.stdout.readline() == "1\n"
 
+    def end(self) -> None:
+        self.process.communicate()
+
+
+@contextmanager
+def crowd(where: str, target: str, kind: str, port: int) -> Iterator[int]:
+    """How many of a crowd of connections are open, and stay so meanwhile."""
+    words = [kind, ADDRESSES[target], str(port), str(CROWDED), str(2 * SILENCE)]
+    command = inside(where, sys.executable, "-c", CROWD, *words)
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        yield int(process.stdout.readline())
+
 
 def port(slice_: dict[str, Any], namespace: str) -> dict[str, Any]:
     return next(one for one in slice_["ports"] if one["instance"] == INSTANCES[namespace])
 
 
 def build(slice_: dict[str, Any]) -> None:
-    target, peer = port(slice_, TARGET), port(slice_, PEER)
-    limit = peer["egress"]
-    plugs = [(TARGET, target["device"], target["bridge"], target["mac"]), (FAR, "wvx222", target["bridge"], "")]
-    plugs.append((PEER, peer["device"], limit["bridge"], peer["mac"]))
-    commands = [f"link add {target['bridge']} type bridge", f"link add {limit['bridge']} type bridge"]
+    ports = {namespace: port(slice_, namespace) for namespace in INSTANCES}
+    limit, network = ports[PEER]["egress"], ports[PEER]["bridge"]
+    plugs = [(name, one["device"], (one["egress"] or one)["bridge"], one["mac"]) for name, one in ports.items()]
+    tunnels = {one["bridge"]: one["vxlan"] for one in slice_["segments"]}
+    for namespace, neighbour in TUNNELS.items():
+        bridge = ports[neighbour]["bridge"]
+        plugs.append((namespace, tunnels[bridge], bridge, ""))
+    bridges = sorted({bridge for _namespace, _device, bridge, _mac in plugs})
+    commands = [f"link add {bridge} type bridge" for bridge in bridges]
     commands += [f"link add {limit['inner']} type veth peer name {limit['outer']}"]
     commands += [f"link set {limit['inner']} master {limit['bridge']} up"]
-    commands += [f"link set {limit['outer']} master {target['bridge']} up"]
+    commands += [f"link set {limit['outer']} master {network} up"]
     for namespace, device, bridge, _mac in plugs:
         commands += [
             f"link add {device} type veth peer eth0 netns {namespace}",
             f"link set {device} master {bridge} up",
         ]
-    commands += [f"link set {one} up" for one in (target["bridge"], limit["bridge"])]
+    commands += [f"link set {bridge} up" for bridge in bridges]
     add(HOST, *ADDRESSES)
     batch(HOST, commands)
     for namespace, _device, _bridge, mac in plugs:
@@ -279,3 +330,87 @@ def test_rules_and_live_connections(host: Host) -> None:
     assert not outwards.told()
     assert not Connection(PEER, "udp", 6000, ADDRESSES[FAR]).told()
     assert Connection(PEER, "tcp", 23).told() and Connection(PEER, "tcp", 23, ADDRESSES[FAR]).told()
+
+
+def crowded() -> dict[str, Any]:
+    """Two tenants with few connections for each port, one of which is in no group."""
+    variables, hosts = walkthrough()
+    variables["weft_fabric"]["connections"] = MOST
+    rules = [rule for rule in RULES if rule["protocol"] == "udp" or rule.get("ports") == 80]
+    variables["weft_security_groups"] = [{"name": "web", "tenant": tenant, "rules": rules} for tenant in TENANTS]
+    for instance in variables["weft_instances"]:
+        if instance["name"] in (INSTANCES[TARGET], INSTANCES[OTHER]):
+            instance["nics"][0]["security_groups"] = ["web"]
+        if instance["name"] == INSTANCES[PEER]:
+            instance["nics"][0]["qos"] = {"egress": "100M"}
+    return slices_of(variables, hosts)["hv1"]
+
+
+def opens(where: str, target: str) -> bool:
+    connection = Connection(where, "tcp", 80, ADDRESSES[target])
+    told = connection.told()
+    connection.end()
+    return told
+
+
+def await_open(where: str, target: str) -> None:
+    deadline = time.monotonic() + patient(20)
+    while not opens(where, target):
+        assert time.monotonic() < deadline, "nothing can be opened after others ended"
+
+
+def counted(host: Host) -> set[str]:
+    """The ports of which the kernel counts connections."""
+    listed = "".join(
+        run(*inside(HOST, "nft", "list", "set", "bridge", "weft", f"connections_{one}"))
+        for one in ("opened", "received")
+    )
+    return {one for one in INSTANCES if f'"{port(host.slice, one)["device"]}"' in listed}
+
+
+@pytest.fixture
+def busy(host: Host) -> Host:
+    """The host of a crowd, which forgets soon who sends no datagrams any more."""
+    host.change(crowded())
+    seconds = int(patient(1)) + 1
+    names = (f"net.netfilter.nf_conntrack_{one}" for one in ("udp_timeout", "udp_timeout_stream"))
+    run(*inside(HOST, "sysctl", "-qw", *(f"{name}={seconds}" for name in names)))
+    return host
+
+
+#: Whose connections to whom are too many, and who else opens some meanwhile: the other way round, others, and another
+#: tenant.
+CROWDS = [
+    (TARGET, FAR, "tcp", [(FAR, TARGET), (PEER, FAR), (PEER, TARGET), (OTHER, BEYOND), (BEYOND, OTHER)]),
+    (PEER, FAR, "udp", [(FAR, PEER), (TARGET, FAR), (TARGET, PEER), (OTHER, BEYOND), (BEYOND, OTHER)]),
+    (TARGET, PEER, "udp", [(FAR, PEER), (FAR, TARGET), (PEER, FAR), (OTHER, BEYOND)]),
+    (FAR, TARGET, "udp", [(TARGET, FAR), (PEER, TARGET), (FAR, PEER), (BEYOND, OTHER)]),
+    (FAR, PEER, "tcp", [(PEER, FAR), (TARGET, PEER), (FAR, TARGET), (BEYOND, OTHER)]),
+]
+
+
+def test_connections_are_limited_by_port(busy: Host) -> None:
+    for opener, target, kind, others in CROWDS:
+        # A load begins to count anew.
+        busy.load()
+        live = Connection(opener, "tcp", 80, ADDRESSES[target])
+        assert live.told()
+        with crowd(opener, target, kind, 80 if kind == "tcp" else 6000) as held:
+            assert 0.9 * MOST < held < MOST, (opener, target, kind)
+            assert not opens(opener, target)
+            assert [pair for pair in others if not opens(*pair)] == []
+            assert live.told(), "it goes on"
+        await_open(opener, target)
+        live.end()
+
+
+def test_a_flood_of_connections_leaves_nothing_behind(busy: Host) -> None:
+    command = inside(TARGET, sys.executable, "-c", (GUEST / "flood.py").read_text(), "connections", ADDRESSES[FAR])
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as flood:
+        time.sleep(FLOOD_SECONDS)
+        assert opens(PEER, FAR) and opens(OTHER, BEYOND) and opens(FAR, TARGET)
+        assert int(flood.communicate("stop\n")[0].split()[-1]) > 10 * MOST
+    await_open(TARGET, FAR)
+    deadline = time.monotonic() + patient(20)
+    while ports := counted(busy):
+        assert time.monotonic() < deadline, f"{ports} are remembered without any connection"

@@ -256,7 +256,8 @@ def fabric(applied: Fabric) -> Iterator[Fabric]:
     applied.restore()
     cloud = applied.apply("-e", "weft_max_removal_percent=100")
     for host in HOLDERS:
-        assert "group" not in cloud.read(host, "nft list table bridge weft; ls /etc/weft /etc/weft/nftables.d")
+        left = cloud.read(host, "nft list table bridge weft; ls /etc/weft /etc/weft/nftables.d /etc/sysctl.d")
+        assert "group" not in left and "connections" not in left
         assert tracked_zones(cloud, host) <= {0}
     assert who(cloud.ask(BEHIND, [tcp(cloud.address(PEER), 23)])[0]) == f"{PEER} admin"
 

@@ -37,8 +37,10 @@ t nft_nat nft add table ip weftp '{ map m { type ipv4_addr : ipv4_addr; }
 t htb tc qdisc add dev weftp2 root handle 1: htb default 0
 t nft_bridge nft add table bridge weftp '{ chain c { type filter hook forward priority filter; }; }'
 t nft_bridge_ct nft add table bridge weftq '{ map m { typeof meta ibrname : ct zone; }
+  set s { type ifname; flags dynamic; }
   chain t { type filter hook prerouting priority dstnat; ct zone set meta ibrname map @m; notrack; }
-  chain c { type filter hook forward priority filter; ct mark 1 drop; ct state established accept; }; }'
+  chain c { type filter hook forward priority filter; ct mark 1 drop; ct state established accept;
+    add @s { iifname ct count over 1 } drop; }; }'
 t user_namespaces unshare --user true
 mount -t tmpfs weftp /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m
 t overlay mount -t overlay weftp -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/m

@@ -28,6 +28,13 @@ class Fabric(Node):
         le=1_000_000,
         description="Most broadcast and multicast frames a second that an instance's NIC sends.",
     )
+    connections: Number = Field(
+        default=16384,
+        ge=100,
+        le=1_000_000,
+        description="Most connections at a time that an instance's NIC opens, and most that are opened to it from "
+        "beyond its host's other NICs. It holds in networks with security groups, whose hosts track connections.",
+    )
 
 
 class Quotas(Node):

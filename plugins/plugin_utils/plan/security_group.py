@@ -1,6 +1,6 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Security groups: what the host of a NIC lets in and out of it (rows F1, F2, F8; of load balancers B1)."""
+"""Security groups: what the host of a NIC lets in and out of it (rows F1, F2, F8, F9; of load balancers B1)."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import (
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
 _ALL_PROTOCOLS, _ALL_CODES = (0, 255), (0, 255)
 _DIRECTIONS = ("ingress", "egress")
+
+#: How many connections Linux tracks where memory is not short.
+_USUALLY_TRACKED = 262144
 
 
 class Served(NamedTuple):
@@ -159,7 +162,13 @@ class _HostPart:
             groups=tuple(one for _name, one in sorted(self.groups.items())),
             chains=tuple(one for _name, one in sorted(self.chains.items())),
             ports=tuple(self.ports),
+            connections=self.context.intent.fabric.connections,
+            tracked=max(_USUALLY_TRACKED, len(_DIRECTIONS) * self.context.intent.fabric.connections * self._on_zones()),
         )
+
+    def _on_zones(self) -> int:
+        """Count the ports whose connections are tracked: those without groups on the same bridges, too."""
+        return sum(port.bridge in self.zones for port in self.context.slice_of(self.host).ports)
 
     def add(self, nic: NicRef) -> None:
         scope, tenant = self.fabric.scope(nic), nic.instance.tenant

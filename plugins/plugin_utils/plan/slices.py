@@ -257,7 +257,11 @@ class BridgeRouter:
 
 @dataclass(frozen=True)
 class Grouped:
-    """The security groups of a host's NICs."""
+    """The security groups of a host's NICs.
+
+    ``connections`` is how many each port of the zones' bridges may open, and be sent, at a time; ``tracked`` how many
+    the host must be able to track for that.
+    """
 
     zones: tuple[ConnectionZone, ...]
     routers: tuple[BridgeRouter, ...]
@@ -265,6 +269,8 @@ class Grouped:
     groups: tuple[SecurityGroup, ...]
     chains: tuple[GroupChain, ...]
     ports: tuple[GroupedPort, ...]
+    connections: int
+    tracked: int
     cut_mark: int = CUT_MARK
 
 
