@@ -2,6 +2,7 @@
 
 argv: broadcasts            UDP to everybody, as itself
       macs                  broadcasts from a new MAC each
+      strays ADDRESS        IPv4 from its own MAC and address to a new MAC each
       connections TARGET    UDP to TARGET from a new port each
 Says "ready" before it begins. Standard library only.
 """
@@ -35,6 +36,18 @@ def macs() -> Iterator[Callable[[], object]]:
         yield partial(out.send, BROADCAST + mac + struct.pack("!H", 0x88B5) + bytes(46))
 
 
+def strays(address: str) -> Iterator[Callable[[], object]]:
+    out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    out.bind(("eth0", 0))
+    own = out.getsockname()[4] + struct.pack("!H", 0x0800)
+    ends = socket.inet_aton(address) * 2
+    words = (0x4500, 46, 0, 0, 64 << 8 | 253, *struct.unpack("!4H", ends))
+    checksum = ~(sum(words) % 0xFFFF) & 0xFFFF
+    packet = struct.pack("!6H", *words[:5], checksum) + ends + bytes(26)
+    while True:
+        yield partial(out.send, b"\x02" + random.randbytes(5) + own + packet)
+
+
 def connections(target: str) -> Iterator[Callable[[], object]]:
     out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for port in itertools.cycle(range(1024, 65536)):
@@ -44,6 +57,7 @@ def connections(target: str) -> Iterator[Callable[[], object]]:
 kinds: dict[str, Callable[..., Iterator[Callable[[], object]]]] = {
     "broadcasts": broadcasts,
     "macs": macs,
+    "strays": strays,
     "connections": connections,
 }
 print("ready", flush=True)

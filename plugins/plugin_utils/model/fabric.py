@@ -26,7 +26,8 @@ class Fabric(Node):
         default=1000,
         ge=100,
         le=1_000_000,
-        description="Most broadcast and multicast frames a second that an instance's NIC sends.",
+        description="Most frames a second that an instance's NIC sends to everybody: broadcasts, multicasts, and in "
+        "segments without NICs of `port_security: false` what is for a MAC that nobody has.",
     )
     connections: Number = Field(
         default=16384,

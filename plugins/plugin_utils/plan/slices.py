@@ -85,7 +85,7 @@ class Station:
 
 @dataclass(frozen=True)
 class Segment:
-    """A VXLAN segment as one host has it."""
+    """A VXLAN segment as one host has it. ``far_macs`` are all that its other hosts have; None if NICs may have any."""
 
     key: str
     source: str
@@ -97,6 +97,7 @@ class Segment:
     mtu: int
     flood: tuple[str, ...]
     stations: tuple[Station, ...]
+    far_macs: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)

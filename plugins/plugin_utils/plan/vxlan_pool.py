@@ -42,6 +42,7 @@ def _plan_segment(context: Context, subnets: list[tuple[Vpc, Network]]) -> None:
     )
     hosts = sorted({vpc.router.nodes[0] for vpc, _network in subnets} | {host for host, _station in stations})
     vteps = {host: context.vtep(pool, host) for host in hosts}
+    macs = _macs(context, subnets)
     for host in hosts:
         slice_ = context.slice_of(host)
         slice_.segments.append(
@@ -56,11 +57,21 @@ def _plan_segment(context: Context, subnets: list[tuple[Vpc, Network]]) -> None:
                 mtu=max(mtu(pool, network) for _vpc, network in subnets),
                 flood=tuple(sorted((vteps[peer] for peer in hosts if peer != host), key=IPv4Address)),
                 stations=tuple(station for where, station in stations if where != host),
+                far_macs=None if macs is None else tuple(sorted(mac for mac, where in macs.items() if where != host)),
             )
         )
         if vteps[host] not in slice_.vteps:
             slice_.vteps.append(vteps[host])
         slice_.underlay_mtu = max(slice_.underlay_mtu, pool.mtu)
+
+
+def _macs(context: Context, subnets: list[tuple[Vpc, Network]]) -> dict[str, str] | None:
+    """Return the host of each MAC of a segment's NICs and routers; None if a NIC may have others as well."""
+    nics = [nic for _vpc, network in subnets for nic in context.intent.nics_of(network)]
+    if not all(nic.nic.port_security for nic in nics):
+        return None
+    found = {context.text(f"{network_path(vpc, network)}:router_mac"): vpc.router.nodes[0] for vpc, network in subnets}
+    return found | {context.text(f"{nic.key}:mac"): nic.instance.host for nic in nics}
 
 
 def _peers(slice_: HostSlice) -> list[VxlanPeer]:
