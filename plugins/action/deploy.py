@@ -52,6 +52,8 @@ class ActionModule(HostAction):
     def _secrets(self, slice_: dict[str, Any]) -> dict[str, str]:
         """Return the secrets the slice has digests and tokens of, read from the inventory anew: no file has them."""
         wanted = {one["digest"]: one for router in slice_["routers"] for one in router["certificates"]}
+        for one in [one for router in slice_["routers"] for one in router["ipsec_certificates"]]:
+            wanted |= {one["certificate_digest"]: one, one["key_digest"]: one}
         found: dict[str, str] = {}
         if wanted:
             found = certificates.bundles(self._intent(certificates.VARIABLE), self.read_text)

@@ -73,7 +73,8 @@ class Reason(NamedTuple):
     filter           a filter, and the rule of it that decided (empty: none)
     to_subnet        the prefix of the subnet that it goes to
     own              the address: the router's own connections are not filtered
-    routing_peer     prefix and destination of a routing protocol's packets, its protocol, port
+    tunnel           the prefix of another site that the flow goes to or comes from, by a tunnel or not at all
+    peer             prefix and destination of the packets of a protocol between routers, its protocol, port
     nothing          input or forward: no rule of the chain admits the flow
     multicast        the address
     ===============  ==================================================================================
@@ -97,12 +98,27 @@ class Verdict:
     reasons: tuple[Reason, ...] = field(default=(), compare=False)
 
 
+class _Tunnel(NamedTuple):
+    """A way to another site: whose it is, the public address that it begins at, and the subnets that may use it."""
+
+    site: str
+    address: str
+    subnets: frozenset[str]
+
+
 class Way(NamedTuple):
-    """Where packets for an address go: into a subnet (by its prefix), to the public side, or nowhere."""
+    """Where packets for an address go: into a subnet (by its prefix), by a tunnel, to the public side, or nowhere."""
 
     subnet: Optional[str] = None
     nowhere: bool = False
     route: Optional[Reason] = None
+    tunnel: Optional[_Tunnel] = None
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """What makes it the way."""
+        tunnel = None if self.tunnel is None else Reason("tunnel", (self.tunnel.site,))
+        return [one for one in (self.route, tunnel) if one is not None]
 
 
 OUTSIDE = Way()
@@ -176,7 +192,8 @@ class Translation:
     ({subnet: [filter of what goes in, filter of what comes out]}), address_firewalls ({public address: filter}),
     interface_firewalls ([[in, out or local, prefix of the interface's network, filter]]), public_links ({prefix:
     prefix of the public network that is or has its interface}), management ([[own address with prefix length, ports
-    that it answers on]]), routing_peers ([[prefix, destination, protocol, port]]: whose routing protocols are heard).
+    that it answers on]]), peers ([[prefix, destination, protocol, port]]: which other routers are heard), tunnels
+    ([[public address, [subnet], [prefix of another site]]]).
     One that an older release wrote lacks some of them.
     """
 
@@ -202,7 +219,12 @@ class Translation:
     @cached_property
     def _ways(self) -> Prefixes[Way]:
         """The main routing table; a subnet comes before a route to the same prefix."""
-        return prefixes({**self._routes(None), **{cidr: Way(cidr) for cidr in self.raw.get("subnets", ())}})
+        tunnels = {
+            site: Way(tunnel=_Tunnel(site, address, frozenset(subnets)))
+            for address, subnets, sites in self.raw.get("tunnels", ())
+            for site in sites
+        }
+        return prefixes({**self._routes(None), **tunnels, **{cidr: Way(cidr) for cidr in self.raw.get("subnets", ())}})
 
     @cached_property
     def _sender_ways(self) -> Prefixes[Prefixes[Way]]:
@@ -257,6 +279,11 @@ class Translation:
         """The subnet of the VPC that an address lies in."""
         return longest(self._subnets, address)
 
+    def inside(self, address: str) -> bool:
+        """True for who may use what is for subnets: who is in one, and other sites."""
+        way = self.way(address)
+        return way.subnet is not None or way.tunnel is not None
+
     def own(self, address: str) -> bool:
         """True for an address of the router itself."""
         return address in self._own
@@ -305,12 +332,12 @@ class Translation:
     def _public_links(self) -> Prefixes[str]:
         return prefixes(self.raw.get("public_links", {}))
 
-    def interface(self, direction: str, subnet: Optional[str], address: str) -> Optional[str]:
+    def interface(self, direction: str, way: Way, address: str) -> Optional[str]:
         """The firewall of an interface: that to the subnet, or else to the public network that packets for an address
         of the router's come in by, or those of a sender leave by."""
         if not self._interface_firewalls:
             return None
-        place = subnet or longest(self._public_links, address) or ""
+        place = way.subnet or longest(self._public_links, way.tunnel.address if way.tunnel else address) or ""
         return self._interface_firewalls.get((direction, place))
 
     def network_acl(self, source: Optional[str], target: Optional[str]) -> tuple[Optional[str], Optional[str]]:
@@ -333,12 +360,12 @@ class Translation:
                 return Verdict(DROP, local, reasons=(Reason("nothing", ("input" if local else "forward",)),))
         return None
 
-    def routing_peer(self, flow: Flow) -> Optional[Reason]:
-        """The peer of a routing protocol that the flow comes from."""
+    def peer(self, flow: Flow) -> Optional[Reason]:
+        """The other router that the flow comes from."""
         wanted = (flow.destination, flow.protocol, flow.destination_port)
-        for cidr, *heard in self.raw.get("routing_peers", ()):
+        for cidr, *heard in self.raw.get("peers", ()):
             if tuple(heard) == wanted and ipaddress.IPv4Address(flow.source) in ipaddress.IPv4Network(cidr):
-                return Reason("routing_peer", (cidr, *wanted))
+                return Reason("peer", (cidr, *wanted))
         return None
 
     def listens(self, flow: Flow) -> bool:
@@ -368,8 +395,8 @@ class Translation:
     def _balanced(self, flow: Flow, actual: Translated) -> tuple[Optional[str], Optional[int], Optional[Reason]]:
         """The backend that a listener of udp gives the flow."""
         balancer = self._udp_balancers.get((flow.destination, flow.destination_port))
-        # A load balancer on a subnet's address is for subnets.
-        stranger = self.subnet(flow.destination) is not None and self.way(flow.source).subnet is None
+        # A load balancer on a subnet's address is for who is inside.
+        stranger = self.subnet(flow.destination) is not None and not self.inside(flow.source)
         if flow.protocol != "udp" or balancer is None or stranger:
             return None, None, None
         key = (flow.destination, flow.protocol, flow.destination_port)
@@ -381,6 +408,8 @@ class Translation:
     def source(self, flow: Flow, way: Way, redirected: bool) -> tuple[Optional[str], Optional[Reason]]:
         """As whose the flow leaves that way, and the rule that says so."""
         inside = self.subnet(flow.source) is not None
+        if way.tunnel is not None:
+            return None, None
         if way.subnet is not None and not (redirected and inside):
             # East-west is left alone unless it came through a public address: then the answer must pass the router.
             return None, None
@@ -405,11 +434,13 @@ def judge(flow: Flow, config: Translation, actual: Translated = Translated()) ->
     managed = config.managed(flow)
     if managed is not None:
         return managed
-    peer = config.routing_peer(flow)
+    peer = config.peer(flow)
     if peer is not None:
         return Verdict(ACCEPT, True, reasons=(peer,))
+    if came.tunnel is not None and config.subnet(flow.destination) not in came.tunnel.subnets:
+        return Verdict(DROP, config.own(flow.destination), reasons=tuple(came.reasons))
     target, port, reason = config.target(flow, actual)
-    reasons = [one for one in (came.route, reason) if one is not None]
+    reasons = came.reasons + ([] if reason is None else [reason])
     if came.nowhere:
         # The first packet may pass, its answer never does.
         return Verdict(DROP, reasons=tuple(reasons[:1]))
@@ -427,19 +458,19 @@ def _sent(flow: Flow, config: Translation) -> Verdict:
         return Verdict(ACCEPT, config.own(flow.destination), reasons=tuple(reasons))
     way = config.way(flow.destination, flow.source)
     source, reason = config.source(flow, way, False)
-    reasons += [one for one in (way.route, reason) if one is not None]
+    reasons += way.reasons + ([] if reason is None else [reason])
     return Verdict(DROP if way.nowhere else ACCEPT, False, Translated(source=source), tuple(reasons))
 
 
 def _received(flow: Flow, config: Translation, came: Way, reasons: list[Reason]) -> Verdict:
     """A connection to the router itself: its services for subnets, and what load balancers listen on."""
-    local = config.interface("local", came.subnet, flow.destination) if flow.source != UNSPECIFIED else None
+    local = config.interface("local", came, flow.destination) if flow.source != UNSPECIFIED else None
     if not config.firewall(flow, reasons) or not config.filtered([local], _asked(flow), reasons):
         return _denied(came, True, reasons)
     if any(reason.kind == "unserved" for reason in reasons):
         return Verdict(REJECT, True, reasons=tuple(reasons))
-    # A load balancer on a subnet's address is for subnets.
-    if config.listens(flow) and (came.subnet is not None or config.subnet(flow.destination) is None):
+    # A load balancer on a subnet's address is for who is inside.
+    if config.listens(flow) and (config.inside(flow.source) or config.subnet(flow.destination) is None):
         return _to_balancer(flow, config, came, reasons)
     inside = came.subnet is not None or flow.source == UNSPECIFIED
     serves = flow.destination == BROADCAST or config.subnet(flow.destination) is not None
@@ -475,16 +506,17 @@ def _forwarded(flow: Flow, config: Translation, came: Way, translated: Translate
     """A connection through the router: subnets reach everything, and what is outside only what is published."""
     redirected = translated.target is not None
     way = config.way(translated.target or flow.destination, flow.source)
-    if way.route is not None:
-        reasons.append(way.route)
+    reasons += way.reasons
     if way.nowhere:
         return Verdict(DROP, translated=translated, reasons=tuple(reasons))
-    if came.subnet is None and not redirected:
+    if way.tunnel is not None and came.subnet not in way.tunnel.subnets:
+        return Verdict(DROP, translated=translated, reasons=tuple(reasons))
+    if came.subnet is None and came.tunnel is None and not redirected:
         return Verdict(DROP, translated=translated, reasons=(*reasons, Reason("nothing", ("forward",))))
     leaves_as, named = config.source(flow, way, redirected)
     names = [
-        config.interface("in", came.subnet, flow.destination),
-        config.interface("out", way.subnet, leaves_as or flow.source),
+        config.interface("in", came, flow.destination),
+        config.interface("out", way, leaves_as or flow.source),
         *config.network_acl(came.subnet, way.subnet),
     ]
     if not config.firewall(flow, reasons) or not config.filtered(names, _asked(flow, translated), reasons):

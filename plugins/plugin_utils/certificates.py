@@ -46,25 +46,27 @@ def seal(variables: Mapping[str, Any], read: Read) -> tuple[dict[str, Any], dict
     digests: dict[str, str] = {}
     sealed = []
     for index, item in enumerate(items):
-        content: str | None = None
+        content: tuple[str, str] | None = None
         if isinstance(item, Mapping):
             content = _checked(item, f"{VARIABLE}[{index}]", read, findings)
         if content is not None:
-            digests[f"{item.get('tenant')}/{item.get('name')}"] = sha256(content)
-        sealed.append(_sealed(item, content))
+            digests[f"{item.get('tenant')}/{item.get('name')}"] = sha256("".join(content))
+            for what, part in zip(_SECRET, content, strict=True):
+                digests[f"{item.get('tenant')}/{item.get('name')}:{what}"] = sha256(part)
+        sealed.append(_sealed(item, content and "".join(content)))
     if findings:
         raise IntentError(findings)
     return {**variables, VARIABLE: sealed}, digests
 
 
 def bundles(variables: Mapping[str, Any], read: Read) -> dict[str, str]:
-    """The contents for HAProxy, certificates and then key, by their digest."""
+    """Certificates and then key, in one for HAProxy and each alone for strongSwan, by their digests."""
     found: dict[str, str] = {}
     items = variables.get(VARIABLE)
     for item in items if isinstance(items, list) else ():
         content = _content(item, read) if isinstance(item, Mapping) else None
-        if content is not None:
-            found[sha256(content)] = content
+        for one in () if content is None else ("".join(content), *content):
+            found[sha256(one)] = one
     return found
 
 
@@ -91,12 +93,13 @@ def _part(item: Mapping[str, Any], name: str, read: Read) -> str | None:
     return given if isinstance(given, str) else None
 
 
-def _content(item: Mapping[str, Any], read: Read) -> str | None:
-    parts = [_part(item, name, read) for name in _SECRET]
-    return "".join(f"{part.strip()}\n" for part in parts if part is not None) if None not in parts else None
+def _content(item: Mapping[str, Any], read: Read) -> tuple[str, str] | None:
+    """The certificate and the key."""
+    certificate, key = (_part(item, name, read) for name in _SECRET)
+    return None if certificate is None or key is None else (f"{certificate.strip()}\n", f"{key.strip()}\n")
 
 
-def _checked(item: Mapping[str, Any], path: str, read: Read, findings: list[Finding]) -> str | None:
+def _checked(item: Mapping[str, Any], path: str, read: Read, findings: list[Finding]) -> tuple[str, str] | None:
     try:
         content = _content(item, read)
     except (OSError, ValueError) as error:
@@ -105,7 +108,7 @@ def _checked(item: Mapping[str, Any], path: str, read: Read, findings: list[Find
         return None
     if content is None:
         findings.extend(_unsaid(item, path))
-    elif (unusable := _unusable(content)) is not None:
+    elif (unusable := _unusable("".join(content))) is not None:
         remedy = "Give a certificate in PEM with those of its issuers, and its own key without a passphrase."
         findings.append(Finding(RULE, path, None, unusable, remedy))
     return content

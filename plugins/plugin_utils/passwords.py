@@ -1,6 +1,6 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where the passwords of routing protocols end.
+"""Where the passwords of routing protocols and the pre-shared keys of IPsec end.
 
 `seal` takes them out of the intent before anything reads, checks, plans or records it, and leaves a token in the place
 of each, by which a changed one is seen. A template that writes a token makes its file a secret; `contents` reads the
@@ -15,18 +15,45 @@ import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
 
-RULE = "WEFT-R7-password"
 TOKEN = re.compile(r"password:[0-9a-f]{64}")
 VARIABLE = "weft_vpcs"
 
 _USABLE = re.compile(r"[A-Za-z0-9._~@%/+:=,^*()-]+", re.ASCII)
 _NONE: dict[str, Any] = {"neighbors": []}
-#: Most characters that a protocol's packets have room for (RFC 2385 as Linux has it, RFC 2328).
-_LENGTHS = {"bgp": 80, "ospf": 16}
+
+
+class _Kind(NamedTuple):
+    """What a password is for: its key, the rule that it breaks, its fewest and most characters, who limits them, and
+    whose configuration holds it."""
+
+    key: str
+    rule: str
+    least: int
+    most: int
+    limited_by: str
+    program: str
+
+
+#: A protocol's packets have room for so many (RFC 2385 as Linux has it, RFC 2328); a short key of IPsec can be guessed.
+_BGP = _Kind("password", "WEFT-R7-password", 1, 80, "the protocol", "FRR")
+_OSPF = _BGP._replace(most=16)
+_IPSEC = _Kind("psk", "WEFT-V1-psk", 8, 128, "a pre-shared key", "strongSwan")
+
+
+class _Place(NamedTuple):
+    """A mapping of a VPC that has a password, and where it is in the VPC."""
+
+    kind: _Kind
+    part: dict[str, Any]
+    path: str
+
+    @property
+    def password(self) -> Any:
+        return self.part[self.kind.key]
 
 
 def seal(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,14 +74,16 @@ def seal(variables: Mapping[str, Any]) -> dict[str, Any]:
 def contents(variables: Mapping[str, Any]) -> dict[str, str]:
     """The passwords by their tokens."""
     fabric = _fabric(variables)
-    passwords = [part["password"] for vpc in variables.get(VARIABLE) or () for _protocol, part, _place in _parts(vpc)]
+    passwords = [place.password for vpc in variables.get(VARIABLE) or () for place in _places(vpc)]
     return {token(password, fabric): password for password in passwords if isinstance(password, str)}
 
 
 def wanted(slice_: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The parts of a host's slice that have a password, by its token."""
     parts = [part for router in slice_["routers"] for part in (*(router["bgp"] or _NONE)["neighbors"], router["ospf"])]
-    return {part["password"]: part for part in parts if part and part["password"]}
+    found = {part["password"]: part for part in parts if part and part["password"]}
+    connections = [part for router in slice_["routers"] for part in router["ipsec"]]
+    return found | {part["psk"]: part for part in connections if part["psk"]}
 
 
 @cache
@@ -70,37 +99,46 @@ def _fabric(variables: Mapping[str, Any]) -> str:
     return str(fabric.get("name")) if isinstance(fabric, dict) else ""
 
 
-def _parts(vpc: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """The mappings of a VPC that have a password: protocol, mapping, and its place in the VPC."""
-    router = vpc.get("router") if isinstance(vpc, dict) else None
-    bgp, ospf = (router.get(name) if isinstance(router, dict) else None for name in ("bgp", "ospf"))
-    neighbors = bgp.get("neighbors") if isinstance(bgp, dict) else None
-    found = [("ospf", ospf, "router.ospf")]
-    for index, one in enumerate(neighbors if isinstance(neighbors, list) else ()):
-        found.append(("bgp", one, f"router.bgp.neighbors[{index}]"))
-    for protocol, part, path in found:
-        if isinstance(part, dict) and part.get("password") is not None:
-            yield protocol, part, path
+def _places(vpc: Any) -> Iterator[_Place]:
+    router, connections = _mapping(_mapping(vpc).get("router")), _listed(_mapping(vpc).get("ipsec_connections"))
+    neighbors = _listed(_mapping(router.get("bgp")).get("neighbors"))
+    found = [_Place(_OSPF, _mapping(router.get("ospf")), "router.ospf")]
+    found += [_Place(_BGP, one, f"router.bgp.neighbors[{index}]") for index, one in neighbors]
+    found += [_Place(_IPSEC, one, f"ipsec_connections[{index}]") for index, one in connections]
+    yield from (place for place in found if place.part.get(place.kind.key) is not None)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """A value, or nothing in its place: what the model will refuse has no passwords."""
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    yield from ((index, _mapping(one)) for index, one in enumerate(value if isinstance(value, list) else ()))
 
 
 def _sealed(vpc: Any, path: str, fabric: str, findings: list[Finding]) -> Any:
-    if not any(_parts(vpc)):
+    if not any(_places(vpc)):
         return vpc
-    vpc = {**vpc, "router": deepcopy(vpc["router"])}
-    for protocol, part, place in _parts(vpc):
-        reason = _unusable(part["password"], _LENGTHS[protocol])
+    vpc = {**vpc, **{key: deepcopy(vpc[key]) for key in ("router", "ipsec_connections") if key in vpc}}
+    for kind, part, place in _places(vpc):
+        reason = _unusable(part[kind.key], kind)
         if reason is None:
-            part["password"] = token(part["password"], fabric)
+            part[kind.key] = token(part[kind.key], fabric)
         else:
-            remedy = "Write letters, digits and ._~@%/+:=,^*()- only."
-            findings.append(Finding(RULE, f"{path}.{place}.password", None, reason, remedy))
+            remedy = f"Write {kind.least} to {kind.most} letters, digits and ._~@%/+:=,^*()-."
+            findings.append(Finding(kind.rule, f"{path}.{place}.{kind.key}", None, reason, remedy))
     return vpc
 
 
-def _unusable(password: object, limit: int) -> str | None:
+def _unusable(password: object, kind: _Kind) -> str | None:
     """Why something cannot be a password; None if it can."""
     if not isinstance(password, str):
         return "is not a string"
-    if len(password) > limit:
-        return f"is longer than the {limit} characters that the protocol has room for"
-    return None if _USABLE.fullmatch(password) else "is empty or has characters that FRR's configuration cannot hold"
+    if len(password) > kind.most:
+        return f"is longer than the {kind.most} characters that {kind.limited_by} has room for"
+    if not _USABLE.fullmatch(password):
+        return f"is empty or has characters that {kind.program}'s configuration cannot hold"
+    if len(password) < kind.least:
+        return f"is shorter than {kind.least} characters, and could be guessed"
+    return None

@@ -106,6 +106,7 @@ def _features(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
         "nft_bridge": (slice_["segments"] or slice_["provider_bridges"], "the rules of its bridges"),
         "nft_bridge_ct": (slice_["grouped"], "security groups, which track connections on bridges"),
         "nft_nat": (routers, "address translation in VPC routers"),
+        "esp": ([router for router in routers if router["ipsec"]], "IPsec connections"),
         "user_namespaces": (routers, "VPC routers, which run in user namespaces"),
         "overlay": (routers, "VPC routers, whose file systems are overlays"),
     }

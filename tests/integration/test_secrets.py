@@ -19,6 +19,7 @@ pytestmark = pytest.mark.packets
 
 SITE, OTHER = "site.example.net", "other.example.net"
 HOSTS = ("hv1", "hv2", "gw1")
+PSK, NEW_PSK = "planted-psk-1618", "planted-psk-1619"
 BGP, NEW_BGP, OSPF, NEW_OSPF = "planted-bgp-2718", "planted-bgp-3141", "planted-ospf-16", "planted-ospf-14"
 #: Packages, the kernel's files, the lab's; and what a router's root shows of its image and of `upper`.
 ELSEWHERE = (
@@ -154,3 +155,30 @@ def test_secrets_are_nowhere_but_where_they_are_used(fabric: Fabric, collections
     fabric.restore()
     fabric.run()
     assert found(fabric, "gw1", secrets) == {}
+
+
+@pytest.mark.kernel("esp")
+def test_a_pre_shared_key_is_nowhere_but_where_it_is_used(fabric: Fabric) -> None:
+    def connect(psk: str) -> Any:
+        office = {"name": "office", "virtual_ip": "vip-pf", "peer": "198.18.0.1", "peer_cidrs": ["172.28.0.0/24"]}
+        return lambda intent: intent["weft_vpcs"][0].update(ipsec_connections=[office | {"psk": psk}])
+
+    saved, cloud = ("-e", f"weft_plan_file={fabric.state / 'saved.plan'}"), fabric.cloud
+    place = f"{IN_ROUTER}/etc/swanctl/conf.d/weft.conf"
+    with watching_processes() as arguments:
+        fabric.change(connect(PSK))
+        runs = [told(fabric, "--check"), told(fabric, *saved, playbook="plan"), told(fabric)]
+        uid = cloud.read("gw1", f"stat -c %u {IN_ROUTER}").strip()
+        assert found(fabric, "gw1", [PSK]) == {place: f"600:{uid}"}
+        fabric.change(connect(NEW_PSK))
+        runs.append(told(fabric))
+        assert found(fabric, "gw1", [PSK, NEW_PSK]) == {place: f"600:{uid}"}
+    assert all(run.status == 0 for run in runs), [run.output[-2000:] for run in runs if run.status]
+    shown = "".join(run.output for run in runs) + kept(fabric) + "".join(arguments)
+    shown += "".join(cloud.read(host, "journalctl --no-pager --boot") for host in HOSTS)
+    shown += cloud.in_router("vpc-1", "journalctl --no-pager --boot")
+    assert [secret for secret in (PSK, NEW_PSK) if secret in shown] == []
+    assert "swanctl --load-all" in "".join(arguments)
+    fabric.restore()
+    fabric.run()
+    assert found(fabric, "gw1", [PSK, NEW_PSK]) == {}

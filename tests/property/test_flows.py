@@ -14,6 +14,7 @@ SUBNETS = ["192.168.20.0/24", "192.168.21.0/24"]
 GUESTS = ["192.168.20.5", "192.168.20.6", "192.168.21.5", "192.168.21.200"]
 PUBLIC = ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
 OUTSIDE = ["203.0.113.9", "198.51.100.7", "10.0.0.200"]
+SITE = "172.28.0.9"
 OTHERS = ["192.168.20.1", "10.0.0.1", "172.31.0.1", "224.0.0.5", "255.255.255.255", "0.0.0.0"]
 PORTS = [0, 22, 53, 80, 81, 82]
 PREFIXES = ["192.168.20.0/24", "192.168.20.5/32", "192.168.20.4/30", "192.168.0.0/16", "203.0.113.0/24", "0.0.0.0/1"]
@@ -23,7 +24,7 @@ PROTOCOLS = st.sampled_from(["tcp", "udp"])
 ICMP = st.sampled_from([(8, 0), (13, 0)])
 FILTERS = ["in", "out"]
 
-addresses = st.sampled_from(GUESTS + PUBLIC + OUTSIDE + OTHERS)
+addresses = st.sampled_from([*GUESTS, *PUBLIC, *OUTSIDE, *OTHERS, SITE])
 flows = st.builds(
     Flow, st.sampled_from(["tcp", "udp", "icmp"]), addresses, addresses, st.just(40000), st.sampled_from(PORTS), ICMP
 )
@@ -33,6 +34,10 @@ places_of_filters = st.tuples(
     st.just("link"),
 )
 public, guests = st.sampled_from(PUBLIC), st.sampled_from(GUESTS)
+
+tunnels = st.tuples(
+    st.just("10.0.0.2"), st.lists(st.sampled_from(SUBNETS), min_size=1, unique=True), st.just(["172.28.0.0/24"])
+)
 
 # Each example is several flows through a whole router: that many more of them would take too long.
 SOME = settings(max_examples=max(50, settings.get_profile(settings.get_current_profile_name()).max_examples // 5))
@@ -86,7 +91,9 @@ def routers(draw: st.DrawFn) -> dict[str, Any]:
         ],
         "snat": [[cidr, draw(st.none() | public)] for cidr in translated],
         "routes": [[destination, hop, distance, senders] for (destination, distance, senders), hop in routes.items()],
-        "main_only": ["192.168.20.0/24", "192.168.21.0/24", "198.51.100.0/25"],
+        "main_only": ["192.168.20.0/24", "192.168.21.0/24", "198.51.100.0/25", "172.28.0.0/24"],
+        "tunnels": draw(st.lists(tunnels, max_size=1)),
+        "peers": [["198.51.100.7/32", "10.0.0.2", "udp", 80]],
         "balancers": [[address, protocol, 81 + 20 * (protocol == "udp")] for address, protocol in listeners],
         "udp_balancers": [
             {"place": [address, 53], "allowed": draw(allowed), "denied": draw(allowed), "backends": draw(backends)}
@@ -118,6 +125,8 @@ def rules(raw: Mapping[str, Any]) -> dict[Reason, dict[str, Any]]:
     for one in raw["udp_balancers"]:
         others = [other for other in raw["udp_balancers"] if other is not one]
         found[Reason("balanced", (one["place"][0], "udp", 53))] = {**raw, "udp_balancers": others}
+    if raw["tunnels"]:
+        found[Reason("tunnel", ("172.28.0.0/24",))] = {**raw, "tunnels": []}
     for name, one in raw["filters"].items():
         for rule in one["rules"]:
             less = {**one, "rules": [other for other in one["rules"] if other is not rule]}

@@ -41,6 +41,8 @@ t nft_bridge_ct nft add table bridge weftq '{ map m { typeof meta ibrname : ct z
   chain t { type filter hook prerouting priority dstnat; ct zone set meta ibrname map @m; notrack; }
   chain c { type filter hook forward priority filter; ct mark 1 drop; ct state established accept;
     add @s { iifname ct count over 1 } drop; }; }'
+t esp ip xfrm state add src 127.0.0.1 dst 127.0.0.1 proto esp spi 256 mode tunnel \
+  aead 'rfc4106(gcm(aes))' 0x000102030405060708090a0b0c0d0e0f10111213 128
 t user_namespaces unshare --user true
 mount -t tmpfs weftp /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m
 t overlay mount -t overlay weftp -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/m

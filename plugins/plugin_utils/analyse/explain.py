@@ -92,10 +92,14 @@ def _parts(router: _Part) -> Iterator[tuple[Reason, _Part]]:
     for policy in router["egress"]:
         yield Reason("egress", (policy["cidr"],)), policy
     yield from _filters(router)
-    routing = {one["key"]: one for one in (*(router["bgp"] or {"neighbors": ()})["neighbors"], router["ospf"]) if one}
-    for peer in router["routing_peers"]:
+    for connection in router["ipsec"]:
+        for cidr in connection["peer_cidrs"]:
+            yield Reason("tunnel", (cidr,)), connection
+    talking = (*(router["bgp"] or {"neighbors": ()})["neighbors"], router["ospf"], *router["ipsec"])
+    speakers = {one["key"]: one for one in talking if one}
+    for peer in router["peers"]:
         place = (peer["source"], peer["destination"], peer["protocol"], peer["port"])
-        yield Reason("routing_peer", place), routing[peer["part"]]
+        yield Reason("peer", place), speakers[peer["part"]]
     for subnet in router["subnets"]:
         for kind in ("subnet", "to_subnet", "gateway"):
             yield Reason(kind, (subnet["cidr"],)), subnet
@@ -193,6 +197,11 @@ def _subnet(part: _Part, flow: Flow) -> str:
     return f"{flow.source} comes from {part['cidr']}, which may open connections and use the router's services."
 
 
+def _tunnel(part: _Part, _flow: Flow) -> str:
+    site = ", ".join(part["peer_cidrs"])
+    return f"{site} is reached by a tunnel from {part['address']}, for {', '.join(part['networks'])} alone."
+
+
 _WORDS: dict[str, Callable[[_Part, Flow], str]] = {
     "elastic_in": lambda part, _flow: f"{part['address']} is the elastic IP of {part['target']}.",
     "elastic_out": lambda part, _flow: f"{part['target']} leaves with its elastic IP {part['address']}.",
@@ -206,7 +215,8 @@ _WORDS: dict[str, Callable[[_Part, Flow], str]] = {
         f"{flow.source} came by a public address, so it is shown as {part['gateway']}: the answer must pass the router."
     ),
     "route": _route,
-    "routing_peer": lambda part, flow: f"{flow.source} is a routing peer by {part['interface']}.",
+    "tunnel": _tunnel,
+    "peer": lambda part, flow: f"{flow.source} is a peer by {part['interface']}.",
     "subnet": _subnet,
     "egress": _egress,
     "filter": _filter,

@@ -15,6 +15,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import (
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFacts, Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic, SecondaryIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import Intent, NicRef, VpcNetwork
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.ipsec import IpsecConnection
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import HealthCheck, Listener, LoadBalancer
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network_acl import AclRule, NetworkAcl
@@ -66,6 +67,7 @@ __all__ = [
     "InterfaceFirewall",
     "InterfaceRule",
     "IpRange",
+    "IpsecConnection",
     "Listener",
     "LoadBalancer",
     "Network",

@@ -64,6 +64,11 @@ _PATTERNS = {
         "is not an HTTP status",
         'Write a status like "200" or a range like "200-299", with quotes.',
     ),
+    types.IDENTITY_PATTERN: (
+        "WEFT-intent-name",
+        "is not what an IPsec peer can show itself as",
+        "Write an address, a name like vpn.example.net, or a user like site@example.net.",
+    ),
     types.MEMORY_PATTERN: (
         "WEFT-R1-memory",
         "is not an amount of memory",

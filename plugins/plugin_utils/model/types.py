@@ -29,6 +29,7 @@ MEMORY_PATTERN = r"^[1-9][0-9]{0,9}[MGT]$"
 URL_PATH_PATTERN = r"^/[A-Za-z0-9._~@%/+:=,-]{0,199}$"
 HOST_PATTERN = r"^(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,198}[A-Za-z0-9])?$"
 COOKIE_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
+IDENTITY_PATTERN = r"^(?:[A-Za-z0-9._-]{1,64}@|@)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,198}[A-Za-z0-9])?$"
 STATUS_PATTERN = r"^[1-5][0-9]{2}(?:-[1-5][0-9]{2})?$"
 
 _CIDR = re.compile(r"([^/]+)/([0-9]{1,2})", re.ASCII)

@@ -14,7 +14,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Addres
 
 
 class VirtualIp(Node):
-    """A public address for SNAT, port forwards and load balancers at once."""
+    """A public address for SNAT, port forwards, load balancers and IPsec at once."""
 
     kind: ClassVar[str] = "virtual IP"
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.elastic_ip import ElasticIp
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.ipsec import IpsecConnection
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import LoadBalancer
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network_acl import NetworkAcl
@@ -34,6 +35,7 @@ class Vpc(Node):
     virtual_ips: tuple[VirtualIp, ...] = Field(default=(), description="Public addresses for several services each.")
     port_forwards: tuple[PortForward, ...] = Field(default=(), description="Ports that lead to one instance.")
     load_balancers: tuple[LoadBalancer, ...] = Field(default=(), description="Ports that lead to several instances.")
+    ipsec_connections: tuple[IpsecConnection, ...] = Field(default=(), description="Tunnels to other sites.")
     elastic_ips: tuple[ElasticIp, ...] = Field(default=(), description="Public addresses for one instance each.")
     routes: tuple[Route, ...] = Field(default=(), description="Custom routes.")
 

@@ -17,7 +17,8 @@ T = TypeVar("T")
 
 @dataclass
 class Context:
-    """One planning run. ``values`` maps ledger keys to allocated values, ``certificates`` `tenant/name` to a digest."""
+    """One planning run. ``values`` maps ledger keys to allocated values, ``certificates`` `tenant/name` to a digest,
+    and the same with `:certificate` and `:key` to those of its halves."""
 
     intent: Intent
     values: Mapping[str, int | str]

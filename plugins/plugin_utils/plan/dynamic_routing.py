@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import BgpNeighbor as WantedNeighbor
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Vpc
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Bgp, BgpNeighbor, Link, Ospf, RoutingPeer
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Bgp, BgpNeighbor, Link, Ospf, Peer
 
 _BGP, _BFD = ("tcp", 179), ("udp", 3784)
 _OSPF = "89"
@@ -51,16 +51,16 @@ def ospf(vpc: Vpc, public: dict[str, Link]) -> Ospf | None:
     )
 
 
-def routing_peers(bgp: Bgp | None, ospf: Ospf | None) -> tuple[RoutingPeer, ...]:
+def peers(bgp: Bgp | None, ospf: Ospf | None) -> tuple[Peer, ...]:
     """Return who may send the router packets of these protocols."""
     found = [
-        RoutingPeer(one.key, one.interface, f"{one.address}/32", one.local_address, *service)
+        Peer(one.key, one.interface, f"{one.address}/32", one.local_address, *service)
         for one in (bgp.neighbors if bgp else ())
         for service in ((_BGP, _BFD) if one.bfd else (_BGP,))
     ]
     if ospf:
         addresses = (ospf.local_address, *_OSPF_GROUPS)
-        found += [RoutingPeer(ospf.key, ospf.interface, ospf.network, one, _OSPF, 0) for one in addresses]
+        found += [Peer(ospf.key, ospf.interface, ospf.network, one, _OSPF, 0) for one in addresses]
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Image
 
 #: frr-pythontools brings the Python that roles/lb's checker runs on.
 PACKAGES = (
+    "charon-systemd",
     "conntrack",
     "dbus",
     "dnsmasq-base",
@@ -22,14 +23,16 @@ PACKAGES = (
     "haproxy",
     "iproute2",
     "iputils-ping",
+    "libstrongswan-standard-plugins",
     "nftables",
     "procps",
+    "strongswan-swanctl",
     "systemd",
     "systemd-sysv",
     "tcpdump",
 )
 #: Raised whenever the build script changes what it puts into an image.
-RECIPE = 1
+RECIPE = 2
 
 
 def image(wanted: RouterImage) -> Image:

@@ -46,11 +46,13 @@ def _route(context: Context, vpc: Vpc, wanted: Wanted) -> Route:
 
 
 def rules(context: Context, vpc: Vpc) -> tuple[RoutingRule, ...]:
-    """Return which packets ask the tables of sources: none that stays in the VPC, answers the outside, or is denied."""
+    """Return which packets ask the tables of sources: none for what stays in the VPC, is another site's, answers the
+    outside, or is denied."""
     sources = {route.source for route in vpc.routes if route.source is not None}
     if not sources:
         return ()
     inside = {network.cidr for network in vpc.networks} | set(context.intent.fabric.route_denylist)
+    inside |= {cidr for connection in vpc.ipsec_connections for cidr in connection.peer_cidrs}
     found = [RoutingRule(_REPLY, f"from all fwmark {REPLY_MARK}/{REPLY_MARK}", "main")]
     found += [RoutingRule(_INSIDE, f"from all to {_words(cidr)}", "main") for cidr in sorted(inside)]
     for source in sorted(sources, key=lambda one: (-one.prefixlen, one)):

@@ -621,8 +621,62 @@ class Ospf:
 
 
 @dataclass(frozen=True)
-class RoutingPeer:
-    """Who may send the router packets of a routing protocol. ``part`` is the key of what asks for it; 0 is no port."""
+class Tunnel:
+    """Networks of the VPC, and those of another site that they exchange packets with."""
+
+    local_cidrs: tuple[str, ...]
+    peer_cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IpsecCertificate:
+    """A certificate and its key, by name, as strongSwan has them. The plan has their digests; the contents are read
+    when a host is told."""
+
+    key: str
+    source: str
+    name: str
+    certificate_digest: str
+    key_digest: str
+
+
+@dataclass(frozen=True)
+class IpsecConnection:
+    """An IPsec connection from a public address. ``label`` is another one whenever anything of it is.
+
+    ``peer`` is None where it may have any address. ``psk`` is a token; what that stands for is read when a host is
+    told. Without it there is a ``certificate``, and ``peer_ca`` is who signs the peer's.
+    ``segment`` is what a TCP segment has room for in the tunnels, in bytes; times are seconds.
+    """
+
+    key: str
+    source: str
+    label: str
+    address: str
+    interface: str
+    segment: int
+    peer: str | None
+    local_id: str
+    peer_id: str
+    psk: str | None
+    certificate: IpsecCertificate | None
+    peer_ca: str | None
+    passive: bool
+    ike_version: int
+    ike_proposals: tuple[str, ...]
+    esp_proposals: tuple[str, ...]
+    ike_lifetime: int
+    esp_lifetime: int
+    dpd_interval: int
+    networks: tuple[str, ...]
+    peer_cidrs: tuple[str, ...]
+    tunnels: tuple[Tunnel, ...]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who may send the router packets of a protocol between routers. ``part`` is the key of what asks for it; 0 is no
+    port."""
 
     part: str
     interface: str
@@ -762,7 +816,9 @@ class Router:
     interface_firewalls: tuple[InterfaceFirewall, ...]
     bgp: Bgp | None
     ospf: Ospf | None
-    routing_peers: tuple[RoutingPeer, ...]
+    ipsec: tuple[IpsecConnection, ...]
+    ipsec_certificates: tuple[IpsecCertificate, ...]
+    peers: tuple[Peer, ...]
     learns_default: bool
     shaped_links: tuple[ShapedLink, ...] = ()
     connections: int | None = None

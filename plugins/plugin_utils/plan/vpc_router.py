@@ -15,6 +15,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     eip,
     exits,
     firewall,
+    ipsec,
     lb,
     names,
     network_acl,
@@ -42,6 +43,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
     outside = public[offering.public_network]
     managed = () if offering.management_network is None else (_management_link(context, vpc, offering),)
     bgp, ospf = dynamic_routing.bgp(vpc, public), dynamic_routing.ospf(vpc, public)
+    tunnels = ipsec.connections(context, vpc, public)
     inside = [_subnet_link(context, vpc, network) for network in _networks(vpc)]
     subnets = tuple(_subnets(context, vpc, inside))
     wanted_routes = routes.routes(context, vpc)
@@ -80,7 +82,9 @@ def _router(context: Context, vpc: Vpc) -> Router:
         interface_firewalls=firewall.of_interfaces(vpc, {link.network: link for link in (*public.values(), *inside)}),
         bgp=bgp,
         ospf=ospf,
-        routing_peers=dynamic_routing.routing_peers(bgp, ospf),
+        ipsec=tunnels,
+        ipsec_certificates=ipsec.certificates(tunnels),
+        peers=(*dynamic_routing.peers(bgp, ospf), *ipsec.peers(tunnels)),
         learns_default=dynamic_routing.learns_default(vpc),
         shaped_links=qos.shaped_links(context, vpc, public.values()),
         connections=offering.connections,

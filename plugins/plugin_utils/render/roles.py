@@ -28,6 +28,7 @@ ROLES = (
     "eip",
     "port_forward",
     "lb",
+    "ipsec",
     "network_acl",
     "firewall",
     "port",

@@ -80,6 +80,7 @@ def _name_spaces(vpc: Vpc) -> Iterator[Iterable[NamedNode]]:
     yield (*vpc.networks, *vpc.virtual_ips, *vpc.elastic_ips)
     yield vpc.port_forwards
     yield vpc.load_balancers
+    yield vpc.ipsec_connections
     yield vpc.network_acls
 
 

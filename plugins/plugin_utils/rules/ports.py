@@ -15,6 +15,9 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder
 # A forward whose ports are shifted costs one map element for each port.
 MOST_SHIFTED_PORTS = 1024
 
+# Of UDP; the second is for peers behind a NAT (RFC 3948).
+IKE_PORTS = (500, 4500)
+
 
 class _Use(NamedTuple):
     """Ports of a virtual IP, or of an internal load balancer, that something answers on."""
@@ -36,11 +39,17 @@ def _uses(vpc: Vpc) -> Iterator[_Use]:
             label = f"listener {listener.name} of load balancer {balancer.name}"
             ports = PortRange(listener.port, listener.port)
             yield _Use(own, listener.transport, ports, label, listener.at("port"))
+    # Connections share IKE's ports, and the first of a virtual IP stands for all of them.
+    for connection in {one.virtual_ip: one for one in reversed(vpc.ipsec_connections)}.values():
+        label = f"IPsec connection {connection.name}"
+        for port in IKE_PORTS:
+            place = (f"virtual IP {connection.virtual_ip}", "udp", PortRange(port, port))
+            yield _Use(*place, label, connection.at("virtual_ip"))
 
 
 @rule("WEFT-N1-port")
 def port_clashes(intent: Intent) -> Iterator[Fault]:
-    """A port of a virtual IP belongs to one port forward or one listener."""
+    """A port of a virtual IP belongs to one port forward, to one listener, or to IPsec."""
     for vpc in intent.vpcs:
         widest: _Use | None = None
         for use in sorted(_uses(vpc), key=lambda use: (use.address, use.protocol, use.ports, path_key(use.path))):

@@ -16,6 +16,7 @@ _WORDS = {
     "public_ips": "public addresses of routers, virtual IPs and elastic IPs",
     "elastic_ips": "elastic IPs",
     "load_balancers": "load balancers",
+    "vpn_connections": "VPN connections",
 }
 
 
@@ -46,4 +47,5 @@ def _used(vpcs: list[Vpc]) -> dict[str, list[str]]:
         "public_ips": routers + [item.path for vpc in vpcs for item in vpc.virtual_ips] + elastic,
         "elastic_ips": elastic,
         "load_balancers": [item.path for vpc in vpcs for item in vpc.load_balancers],
+        "vpn_connections": [item.path for vpc in vpcs for item in vpc.ipsec_connections],
     }

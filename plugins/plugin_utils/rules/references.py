@@ -140,7 +140,7 @@ def hosts(intent: Intent) -> Iterator[Fault]:
 
 @rule("WEFT-N1-virtual-ip")
 def virtual_ips(intent: Intent) -> Iterator[Fault]:
-    """Port forwards, load balancers and SNAT name a virtual IP of their own VPC."""
+    """Port forwards, load balancers, IPsec connections and SNAT name a virtual IP of their own VPC."""
     known = Known(lambda: ((vpc.path, item.name) for vpc in intent.vpcs for item in vpc.virtual_ips))
     for vpc in intent.vpcs:
         own = {item.name for item in vpc.virtual_ips}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     ElasticIp,
     Intent,
+    IpsecConnection,
     LoadBalancer,
     Network,
     Nic,
@@ -107,7 +108,11 @@ def nic_snat_choices(nic: Nic) -> Iterator[Snat]:
 
 def virtual_ip_references(intent: Intent, vpc: Vpc) -> Iterator[Reference]:
     """Every place in a VPC that names a virtual IP."""
-    services: tuple[PortForward | LoadBalancer, ...] = (*vpc.port_forwards, *vpc.load_balancers)
+    services: tuple[PortForward | LoadBalancer | IpsecConnection, ...] = (
+        *vpc.port_forwards,
+        *vpc.load_balancers,
+        *vpc.ipsec_connections,
+    )
     for item in services:
         if item.virtual_ip is not None:
             yield Reference(item.at("virtual_ip"), item.virtual_ip)

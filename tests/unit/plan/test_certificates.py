@@ -42,8 +42,10 @@ def test_variables_and_files_give_one_digest(pair: tuple[Path, Path]) -> None:
     by_file = intent(certificate_file=str(certificate), key_file=str(key))
     sealed, digests = seal(by_value, read)
     assert seal(by_file, read)[1] == digests
-    (content,) = bundles(by_file, read).values()
-    assert digests == {"blue/site": sha256(content)}
+    contents = bundles(by_file, read)
+    assert contents.keys() == set(digests.values())
+    content = contents[digests["blue/site"]]
+    assert digests.keys() == {"blue/site", "blue/site:certificate", "blue/site:key"} and sha256(content) in contents
     assert "PRIVATE" in content and "PRIVATE" not in str(sealed)
     # A saved plan is refused once the certificate has changed: the intent that is compared has the digest.
     assert sealed["weft_certificates"][0]["key"] == f"sha256:{digests['blue/site']}"

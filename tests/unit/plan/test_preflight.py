@@ -14,6 +14,10 @@ def slice_(**parts: Any) -> dict[str, Any]:
     return {"underlay_mtu": 0, "grouped": None, **{name: [] for name in lists}, **parts}
 
 
+def router(**parts: Any) -> dict[str, Any]:
+    return {"shaped_links": [], "ipsec": [], **parts}
+
+
 def survey(features: dict[str, bool] | None = None, **links: dict[str, Any]) -> dict[str, Any]:
     shown = {name: {"addresses": [], "mtu": 1500, "master": None, **link} for name, link in links.items()}
     return {
@@ -50,8 +54,9 @@ def test_a_host_that_is_as_planned_has_nothing_in_the_way() -> None:
         (slice_(nics=[{**NIC, "interface": "ens9"}]), survey(ens9={}), "WEFT-P11-nic-managed"),
         (slice_(provider_bridges=[{"vlan": 7}]), survey({"vlan": False}), "WEFT-P11-kernel-feature"),
         (slice_(segments=[{}]), survey({"vxlan": False}), "WEFT-P11-kernel-feature"),
-        (slice_(routers=[{"shaped_links": []}]), survey({"overlay": False}), "WEFT-P11-kernel-feature"),
-        (slice_(routers=[{"shaped_links": [{}]}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
+        (slice_(routers=[router()]), survey({"overlay": False}), "WEFT-P11-kernel-feature"),
+        (slice_(routers=[router(shaped_links=[{}])]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
+        (slice_(routers=[router(ipsec=[{}])]), survey({"esp": False}), "WEFT-P11-kernel-feature"),
         (slice_(ports=[{"classes": [{}], "egress": None}]), survey({"htb": False}), "WEFT-P11-kernel-feature"),
         (slice_(provider_bridges=[{"vlan": None}]), survey({"nft_bridge": False}), "WEFT-P11-kernel-feature"),
         (slice_(grouped={"ports": [{}]}), survey({"nft_bridge_ct": False}), "WEFT-P11-kernel-feature"),
@@ -63,8 +68,8 @@ def test_what_is_in_the_way_is_found(wanted: dict[str, Any], seen: dict[str, Any
 
 def test_a_feature_that_nothing_uses_may_be_missing() -> None:
     unlimited = {"classes": [], "egress": None}
-    wanted = slice_(provider_bridges=[{"vlan": None}], ports=[unlimited], routers=[{"shaped_links": []}])
-    assert rules(wanted, survey({"vlan": False, "htb": False, "nft_bridge_ct": False})) == []
+    wanted = slice_(provider_bridges=[{"vlan": None}], ports=[unlimited], routers=[router()])
+    assert rules(wanted, survey({"vlan": False, "htb": False, "nft_bridge_ct": False, "esp": False})) == []
     assert rules({**wanted, "provider_bridges": []}, survey({"nft_bridge": False})) == []
 
 

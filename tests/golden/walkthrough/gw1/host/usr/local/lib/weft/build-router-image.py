@@ -19,7 +19,7 @@ MASKED = (
     "systemd-journal-flush.service systemd-timesyncd.service systemd-resolved.service getty.target console-getty.service "
     "nftables.service dnsmasq.service logrotate.timer man-db.timer fstrim.timer motd-news.timer"
 ).split()
-DISABLED = "haproxy.service frr.service".split()
+DISABLED = "haproxy.service frr.service strongswan.service".split()
 
 
 def main() -> int:
