@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,16 +91,30 @@ def test_hard_reboot_of_hypervisor_and_router_node(fabric: Fabric) -> None:
     assert steps.failures(fabric.cloud) == []
 
 
-@pytest.mark.skipif(preflight.probe()["nft_bridge_ct"], reason="this computer's kernel lacks nothing")
-def test_a_kernel_that_lacks_something_is_told_before_anything_changes(fabric: Fabric) -> None:
-    def grouped(intent: Intent) -> None:
-        intent["weft_security_groups"] = [{"name": "closed", "tenant": "admin"}]
-        intent["weft_instances"][0]["nics"][0]["security_groups"] = ["closed"]
-        intent["weft_vpcs"][0]["elastic_ips"].append({"name": "eip-x", "network": "L3-public", "target": "vpc-ins3"})
+def grouped(intent: Intent) -> None:
+    intent["weft_security_groups"] = [{"name": "closed", "tenant": "admin"}]
+    intent["weft_instances"][0]["nics"][0]["security_groups"] = ["closed"]
 
+
+def connected(intent: Intent) -> None:
+    office = {"name": "office", "virtual_ip": "vip-pf", "peer": "198.18.0.1", "peer_cidrs": ["172.28.0.0/24"]}
+    intent["weft_vpcs"][0]["ipsec_connections"] = [office | {"psk": "a-key-of-some-length"}]
+
+
+@pytest.mark.parametrize(
+    ("feature", "host", "purpose", "need"),
+    [("nft_bridge_ct", "hv1", "security groups", grouped), ("esp", "gw1", "IPsec connections", connected)],
+)
+def test_a_kernel_that_lacks_something_is_told_before_anything_changes(
+    fabric: Fabric, feature: str, host: str, purpose: str, need: Callable[[Intent], None]
+) -> None:
+    if preflight.probe()[feature]:
+        pytest.skip("this computer's kernel has it")
     before = checksums(fabric)
-    fabric.change(grouped)
+    elastic = {"name": "eip-x", "network": "L3-public", "target": "vpc-ins3"}
+    fabric.change(need)
+    fabric.change(lambda intent: intent["weft_vpcs"][0]["elastic_ips"].append(elastic))
     done = fabric.try_run()
-    words = "'nft_bridge_ct' is missing in the kernel of hv1, but the plan needs it for security groups"
+    words = f"'{feature}' is missing in the kernel of {host}, but the plan needs it for {purpose}"
     assert done.status != 0 and words in " ".join(done.output.split()), done.output[-3000:]
     assert "Deploy" not in done.output and checksums(fabric) == before
