@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -14,6 +15,16 @@ pytestmark = pytest.mark.packets
 NOISY, ITS_NEIGHBOUR, FAR = "vpc-port-test-1", "vpc-ins1", "vpc-port-test-2"  # on hv1, hv1 and hv2
 OTHER, OTHERS = "other-1", "other-2"  # of the other tenant, on hv1 and hv2
 SECONDS, LIMIT, MOST = 3.0, 300, 150
+#: What of a steady flow arrives.
+COUNT = """
+table inet steady {
+    counter arrived { }
+    chain in {
+        type filter hook prerouting priority raw; policy accept;
+        udp dport 9 counter name arrived
+    }
+}
+"""
 
 
 class Flood(Background):
@@ -100,7 +111,12 @@ def test_connections_are_limited_by_address(fabric: Fabric) -> None:
     assert flood() > 10 * MOST
     fabric.change(quiet_limits)
     fabric.run()
-    assert flood() <= MOST
+    cloud.read("wan", "nft -f -", COUNT)
+    with Flood(cloud, NOISY, "steady", WAN_ADDRESS) as steady:
+        assert flood() <= MOST
+    arrived = json.loads(cloud.read("wan", "nft --json list counter inet steady arrived"))["nftables"][1]["counter"]
+    cloud.read("wan", "nft delete table inet steady")
+    assert steady.sent > 100 and arrived["packets"] >= steady.sent - 1, "what is open goes on, if nobody ever answers"
     assert who(cloud.ask(NOISY, [tcp(cloud.address("vpc-ins2"))])[0]) == "nobody", "it has all that it may"
     cloud.in_router("vpc-1", f"conntrack -D -s {address} >/dev/null 2>&1 || :")
     assert who(cloud.ask(NOISY, [tcp(WAN_ADDRESS)])[0]).startswith("wan")

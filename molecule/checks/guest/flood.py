@@ -3,7 +3,8 @@
 argv: broadcasts            UDP to everybody, as itself
       macs                  broadcasts from a new MAC each
       strays ADDRESS        IPv4 from its own MAC and address to a new MAC each
-      connections TARGET    UDP to TARGET from a new port each
+      connections TARGET    UDP to TARGET, to a new port each
+      steady TARGET         UDP to port 9 of TARGET, not as fast as it can but a hundred a second
 Says "ready" before it begins. Standard library only.
 """
 
@@ -15,6 +16,7 @@ import select
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -54,11 +56,19 @@ def connections(target: str) -> Iterator[Callable[[], object]]:
         yield partial(out.sendto, b"x", (target, port))
 
 
+def steady(target: str) -> Iterator[Callable[[], object]]:
+    out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    while True:
+        yield partial(out.sendto, b"x", (target, 9))
+        time.sleep(0.01)
+
+
 kinds: dict[str, Callable[..., Iterator[Callable[[], object]]]] = {
     "broadcasts": broadcasts,
     "macs": macs,
     "strays": strays,
     "connections": connections,
+    "steady": steady,
 }
 print("ready", flush=True)
 sent = 0
