@@ -67,14 +67,15 @@ def main() -> None:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     parts, quick = options.parts or PARTS, bool(os.environ.get("BENCH_QUICK"))
-    load = os.getloadavg()[0]
     CACHE.mkdir(parents=True, exist_ok=True)
     kept = CACHE / ("quick.json" if quick else "results.json")
     results: dict[str, Any] = json.loads(kept.read_text()) if options.parts and kept.exists() else {}
     for part in PARTS:
         if part in parts:
-            results |= _measured(part, options.lab, options.repetitions, quick=quick)
-            results["about"] = about(load)
+            load = os.getloadavg()[0]
+            measured = _measured(part, options.lab, options.repetitions, quick=quick)
+            results |= measured
+            results.setdefault("about", {}).update(dict.fromkeys(measured, about(load)))
             kept.write_text(json.dumps(results))
     write(results, CACHE if quick else ROOT / "docs")
 

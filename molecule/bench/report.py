@@ -21,10 +21,8 @@ MISSING = {
 INTRODUCTION = """\
 # Performance
 
-Written by `make bench` on {date}: do not edit. {computer}. What is quoted are medians; in brackets the smallest and the
-largest of all repetitions. Absolute numbers are of that computer and that hour; ratios are within one run.
-
-{load}
+Written by `make bench`: do not edit. What is quoted are medians; in brackets the smallest and the largest of all
+repetitions. Absolute numbers are of the computer and the hour that each part names; ratios are within one run.
 
 ![Figure: what was measured, as it grows](performance.svg)
 """
@@ -32,11 +30,11 @@ largest of all repetitions. Absolute numbers are of that computer and that hour;
 
 def document(results: Results) -> str:
     """The page, with the parts that were measured."""
-    about = results["about"]
-    lines = [INTRODUCTION.format(date=about["date"], computer=about["computer"], load=_load(about))]
+    lines = [INTRODUCTION]
     for part, section in SECTIONS.items():
         if part in results:
-            lines += [*section(results[part]), ""]
+            heading, *rest = section(results[part])
+            lines += [heading, "", _when(results["about"][part]), *rest, ""]
         else:
             lines += [f"*Not measured in this run: {MISSING[part]}.*", ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -48,9 +46,9 @@ def picture(results: Results) -> str:
     return figure([chart(results[part]) for part, chart in charts.items() if part in results])
 
 
-def _load(about: dict[str, Any]) -> str:
+def _when(about: dict[str, Any]) -> str:
     before, after, cores = about["load"][0], about["load"][1], about["cores"]
-    words = f"Load average at the start {before:.1f}, at the end {after:.1f}, with {cores} cores."
+    words = f"{about['date']}. {about['computer']}. Load average at the start {before:.1f}, at the end {after:.1f}."
     if before > cores / 2:
         return (
             f"{words} **The computer was busy with other things**: times and rates by the clock are worse than they "
