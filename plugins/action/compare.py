@@ -11,13 +11,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import preflight
-from ansible_collections.weft.vpc.plugins.plugin_utils.action import HostAction
+from ansible_collections.weft.vpc.plugins.plugin_utils.action import TEMPLATES, HostAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.compare import guard, pending
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import preload, render
 
 display = Display()
 
-preload()
+preload(TEMPLATES)
 
 
 class ActionModule(HostAction):

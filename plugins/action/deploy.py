@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils import certificates, passwords
-from ansible_collections.weft.vpc.plugins.plugin_utils.action import HostAction
+from ansible_collections.weft.vpc.plugins.plugin_utils.action import TEMPLATES, HostAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.store import PlanError
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import preload, render, scopes
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import PHASES, declarations
@@ -21,7 +21,7 @@ ROUTER_PACKAGES = {
     "arping": "iputils-arping",
 }
 
-preload()
+preload(TEMPLATES)
 
 
 class ActionModule(HostAction):

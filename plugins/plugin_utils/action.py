@@ -9,6 +9,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -19,6 +20,8 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
 
 #: What begins a Jinja expression, statement or comment; JSON's own syntax has none of it.
 TEMPLATE_MARKS = ("{{", "{%", "{#")
+#: Where compiled templates are kept for the next run: in Ansible's own directory of the user.
+TEMPLATES = Path(constants.config.get_config_value("ANSIBLE_HOME")) / "weft" / "templates"
 
 
 class WeftAction(ActionBase):

@@ -8,12 +8,13 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.passwords import TOKEN
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import router_root
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
-from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import fill, template
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import fill, keep_compiled, template
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import (
     PHASES,
     ROLES_DIRECTORY,
@@ -44,9 +45,10 @@ def render(slice_: Slice) -> list[Item]:
     return [item for *_place, item in rendered]
 
 
-def preload() -> None:
-    """Read all declarations and compile all templates. Ansible forks a process for each host and task: what is done
-    before is done once."""
+def preload(compiled: Path) -> None:
+    """Read all declarations and load all templates, compiled by this run or an earlier one. Ansible forks a process for
+    each host and task: what is done before is done once."""
+    keep_compiled(compiled)
     declarations()
     for path in ROLES_DIRECTORY.glob("*/templates/*.j2"):
         template(f"{path.parents[1].name}/{path.name}")

@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+#: libyaml's loader, eight times as fast, wherever PyYAML was built with it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 #: Roles in the order their parts are created on a host; they are removed the other way round.
 ROLES = (
     "port_security",
@@ -67,7 +70,7 @@ def declarations() -> tuple[ItemDeclaration, ...]:
 
 
 def _read(role: str) -> list[ItemDeclaration]:
-    content = yaml.safe_load((ROLES_DIRECTORY / role / "meta" / "deploy.yml").read_text(encoding="utf-8"))
+    content = yaml.load((ROLES_DIRECTORY / role / "meta" / "deploy.yml").read_text(encoding="utf-8"), LOADER)
     return [
         ItemDeclaration(
             role=role,
