@@ -1,5 +1,5 @@
 """IPsec with a real strongSwan as the other sites: who is reached by tunnels and as whom, what never leaves in clear,
-and what a change of one connection leaves alone (row V1)."""
+what a change of one connection leaves alone (row V1), and where the keys are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 import yaml
 from checks.bulk import Receiver, transfer
 from checks.cloud import SILENCE, Cloud, saw, tcp, udp, who
-from checks.fabric import Fabric, Intent, drop
+from checks.fabric import Fabric, Intent, Run, drop
+from checks.planted import HOSTS, found, kept, logged, told, watching_processes
 from checks.streams import Flows, Stream
 
 from lab.shell import patient
@@ -20,7 +21,7 @@ from lab.shell import patient
 pytestmark = [pytest.mark.packets, pytest.mark.kernel("esp")]
 
 VIP, LEASED_VIP, OWN, INNER = "10.172.11.93", "198.51.100.92", "10.172.11.91", "192.168.20.50"
-PSK = "a-key-that-both-have"
+PSK, OTHER_PSK = "a-key-that-both-have", "a-key-that-one-has"
 #: An address in each site's network; the last is in none.
 OFFICE, ANNEX, BRANCH, OLD, WRONG, NEW, SIGNED, NOBODYS = (f"172.28.{third}.1" for third in (0, 1, 2, 3, 4, 5, 6, 9))
 SITES = ("office", "branch", "old", "wrong", "new", "signed")
@@ -116,7 +117,7 @@ def sites(fabric: Fabric) -> Iterator[None]:
         site("office", VIP, "172.28.0.0/24,172.28.1.0/24", every, "aes256gcm16"),
         site("branch", lb, "172.28.2.0/24", first, "aes256gcm16", "calls"),
         site("old", lb, "172.28.3.0/24", first, "aes256-sha256-modp2048", version=1),
-        site("wrong", VIP, "172.28.4.0/24", every, "aes256gcm16", key="a-key-that-one-has"),
+        site("wrong", VIP, "172.28.4.0/24", every, "aes256gcm16", key=OTHER_PSK),
         site("new", VIP, "172.28.5.0/24", every, "aes256gcm16"),
         site("signed", LEASED_VIP, "172.28.6.0/24", every, "aes256gcm16"),
     ])  # fmt: skip
@@ -141,15 +142,15 @@ def connection(name: str, third: int, **more: Any) -> Intent:
     }  # fmt: skip
 
 
-def certify(fabric: Fabric) -> str:
-    """Give the tenant the certificate that the router shows; returns the authority's."""
+def certify(fabric: Fabric) -> tuple[str, str]:
+    """Give the tenant the certificate that the router shows; returns a line of its key, and the authority's."""
     certificate, key, authority = (
         fabric.cloud.read("wan", f"cat /run/certificates/{name}") for name in ("vpn.pem", "vpn.key", "ca.pem")
     )
     wanted = [{"name": "vpn", "tenant": "admin", "certificate": certificate, "key": key}]
     target = fabric.inventory / "group_vars" / "all" / "certificates.yml"
     target.write_text(yaml.safe_dump({"weft_certificates": wanted}))
-    return authority
+    return key.splitlines()[1], authority
 
 
 def connect(intent: Intent, authority: str) -> None:
@@ -216,9 +217,12 @@ def reached(cloud: Cloud, own: str, *places: str) -> list[bool]:
 
 
 def test_sites_are_connected(fabric: Fabric, sites: None) -> None:
-    authority = certify(fabric)
+    key, authority = certify(fabric)
     fabric.change(lambda intent: connect(intent, authority))
-    fabric.run()
+    saved = ("-e", f"weft_plan_file={fabric.state / 'saved.plan'}")
+    with watching_processes() as arguments:
+        runs = [told(fabric, *saved, playbook="plan"), told(fabric)]
+    assert all(run.status == 0 for run in runs), [run.output[-2000:] for run in runs]
     cloud = fabric.cloud
     eventually("up", {"office", "branch", "old", "signed"}, lambda: set(up(cloud)))
     # Network administration and low ports.
@@ -228,14 +232,29 @@ def test_sites_are_connected(fabric: Fabric, sites: None) -> None:
     _sites_reach_the_vpc(cloud)
     _the_vpc_reaches_sites(cloud)
     _other_services_stay(cloud)
-    found = counted(cloud)
-    assert found["sealed"] > 50 and found["clear"] == found["astray"] == 0, found
+    crossed = counted(cloud)
+    assert crossed["sealed"] > 50 and crossed["clear"] == crossed["astray"] == 0, crossed
     _what_must_not_be(cloud)
     _large_transfers(cloud)
     assert counted(cloud)["clear"] == 0
-    _one_changes_and_the_others_stay(fabric)
+    with watching_processes() as others:
+        runs += _one_changes_and_the_others_stay(fabric)
+    _keys_are_where_they_are_used(fabric, [PSK, OTHER_PSK, key], runs, arguments | others)
     _what_dies_comes_back(cloud)
     _taken_back(fabric)
+    assert found(fabric, "gw1", [PSK, OTHER_PSK, key]) == {}
+
+
+def _keys_are_where_they_are_used(fabric: Fabric, keys: list[str], runs: list[Run], arguments: set[str]) -> None:
+    """For root alone; not in what runs say, log and keep, and no program's argument."""
+    router = "/var/lib/weft/routers/vpc-1.admin/upper"
+    uid = fabric.cloud.read("gw1", f"stat -c %u {router}").strip()
+    places = [f"{router}/etc/swanctl/{path}" for path in ("conf.d/weft.conf", "private/vpn.pem")]
+    for host in HOSTS:
+        assert found(fabric, host, keys) == (dict.fromkeys(places, f"600:{uid}") if host == "gw1" else {})
+    shown = "".join(run.output for run in runs) + kept(fabric) + "".join(arguments) + logged(fabric)
+    assert [key for key in keys if key in shown] == []
+    assert "swanctl --load-all" in "".join(arguments) and "conf.d/weft.conf" in shown
 
 
 def _sites_reach_the_vpc(cloud: Cloud) -> None:
@@ -298,24 +317,25 @@ def _large_transfers(cloud: Cloud) -> None:
     assert [one["segment"] <= SEGMENT for one in told] == [True, True], told
 
 
-def _one_changes_and_the_others_stay(fabric: Fabric) -> None:
+def _one_changes_and_the_others_stay(fabric: Fabric) -> list[Run]:
     """One goes, one comes, one gets the right key: live connections of the others and their keys do not notice."""
     cloud, before = fabric.cloud, up(fabric.cloud)
 
     def change(intent: Intent) -> None:
         connections = intent["weft_vpcs"][0]["ipsec_connections"]
         drop(connections, "old")
-        connections[-1]["psk"] = "a-key-that-one-has"
+        connections[-1]["psk"] = OTHER_PSK
         connections.append(connection("new", 5))
 
     fabric.change(change)
     flows = {"becomes a site's": tcp(NEW), "is in the internet": tcp("223.5.5.5")}
-    foretold = fabric.run("--check", "-v").did()
+    foretold = told(fabric, "--check")
     with (
         Stream(cloud, "vpc-ins2", OFFICE, 8080) as stays,
         Flows(cloud, "vpc-ins3", flows, patient(1.5)) as others,
     ):
-        assert fabric.run("-v").did() == foretold
+        done = told(fabric)
+        assert done.did() == foretold.did()
         cut = {"becomes a site's": True, "is in the internet": False}
         eventually("cut", cut, lambda: {name: bool(one["broken"]) for name, one in others.tell().items()})
     assert stays.told()["broken"] is None
@@ -327,6 +347,7 @@ def _one_changes_and_the_others_stay(fabric: Fabric) -> None:
     assert fabric.run().changed == 0
     policies = cloud.in_router("vpc-1", "ip xfrm policy; ip xfrm state")
     assert "172.28.3." not in policies and GATEWAY["old"] not in policies
+    return [foretold, done]
 
 
 def _what_dies_comes_back(cloud: Cloud) -> None:
@@ -340,18 +361,11 @@ def _what_dies_comes_back(cloud: Cloud) -> None:
     assert cloud.in_router("vpc-1", "ip xfrm policy list dir out; ip xfrm state") == ""
     assert cloud.ask("vpc-ins1", [tcp(OFFICE, seconds=SILENCE)]) == [None]
     cloud.in_router("vpc-1", "systemctl start strongswan")
-    eventually("up", LATER, lambda: _up_again(cloud))
+    eventually("up", LATER, lambda: set(up(cloud)))
     cloud.read("gw1", "systemctl restart weft-router@vpc-1.admin")
-    eventually("up", LATER, lambda: _up_again(cloud))
+    eventually("up", LATER, lambda: set(up(cloud)))
     assert saw(cloud.ask("vpc-ins1", [tcp(OFFICE)])[0]) == cloud.address("vpc-ins1")
     assert counted(cloud)["clear"] == 0
-
-
-def _up_again(cloud: Cloud) -> set[str]:
-    """As `up`, while the site that calls has something to send: a router that has just started knows no connections yet
-    and says so, and the site gives up until then."""
-    reached(cloud, BRANCH, f"{cloud.address('vpc-ins1')}:8080")
-    return set(up(cloud))
 
 
 def _taken_back(fabric: Fabric) -> None:
