@@ -25,6 +25,8 @@ WALKTHROUGH = ROOT / "inventories" / "walkthrough"
 Intent = dict[str, Any]
 SCENE = "bridge link; networkctl --no-pager list; systemctl --no-pager --failed; journalctl --no-pager -n 30"
 IN_ROUTER = f"ip -br address; ps -e -o pid,args; {SCENE}"
+#: Options that only change what a run says.
+TALK = {"-v", "-vvv", "--diff"}
 _TASK = re.compile(r"^TASK \[(.*)\]")
 _RESULT = re.compile(r"^(ok|changed|fatal|failed): \[([^\]]+)\](?:: \S+)? => ")
 _CHANGED = re.compile(r"changed=(\d+)")
@@ -72,6 +74,7 @@ class Fabric:
 
     def __init__(self, lab: Lab, state: Path, source: Path = WALKTHROUGH) -> None:
         self.lab, self.state, self.source, self.inventory = lab, state, source, state / "inventory"
+        self._applied: dict[str, bytes] | None = None
         self.restore()
 
     @classmethod
@@ -106,6 +109,9 @@ class Fabric:
     ) -> Run:
         """Run a playbook, whatever comes of it."""
         done = play.play(self.lab, playbook, self.inventory, self.state, options, env, collections)
+        again = playbook == "site" and self.is_applied and set(options) <= TALK and collections == play.COLLECTIONS
+        if done.returncode or not (again or "--check" in options):
+            self._applied = None
         return Run(done.returncode, done.stdout)
 
     def run(self, *options: str, playbook: str = "site") -> Run:
@@ -143,7 +149,16 @@ class Fabric:
             instances.start(cloud)
         except LabError as error:
             raise AssertionError(f"{error}\n{self.scene()}") from error
+        self._applied = self._files()
         return cloud
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether hosts and instances are what the inventory says, and no other run has come between."""
+        return self._applied == self._files()
+
+    def _files(self) -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in self.inventory.rglob("*") if path.is_file()}
 
     def empty(self) -> None:
         """Take everything out of the intent, as foretold; the owners stop their instances."""
