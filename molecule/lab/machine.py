@@ -135,7 +135,7 @@ def inside(paths: Paths, name: str) -> list[str]:
     return enter(pid)
 
 
-def enter(pid: int) -> list[str]:
+def enter(pid: int | str) -> list[str]:
     # nsenter forks for the pid namespace, and a killed nsenter would leave its child running: setpriv ends it too.
     return ["nsenter", f"--target={pid}", "--all", "--root", "--wd", "--", "setpriv", "--pdeathsig", "KILL", "--"]
 

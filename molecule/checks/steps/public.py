@@ -97,10 +97,10 @@ def shared_address(cloud: Cloud) -> str:
 
 def _clash(cloud: Cloud) -> str:
     """Ask for a forward of a port that a listener has, in a copy of the inventory; returns how it was refused."""
-    with tempfile.TemporaryDirectory(prefix="weft-clash-") as directory:
-        copy, state = Path(directory, "inventory"), Path(directory, "state")
+    with tempfile.TemporaryDirectory(prefix="clash-", dir=cloud.state) as directory:
+        state = Path(directory)
+        copy = state / "inventory"
         shutil.copytree(cloud.inventory, copy)
-        state.mkdir()
         shutil.copy(cloud.state / "weft-ledger.json", state)
         before = (state / "weft-ledger.json").read_bytes()
         if (done := play(cloud.lab, "plan", copy, state)).returncode:

@@ -56,6 +56,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from lab import machine
 from lab.errors import LabError
 from lab.paths import Paths
+from lab.qemu import remote
 
 display = Display()
 
@@ -80,18 +81,23 @@ class Connection(ConnectionBase):
         self, argv: list[str], stdin: Any = None, data: bytes | None = None, stdout: Any = subprocess.PIPE
     ) -> tuple[int, bytes, bytes]:
         node = str(self.get_option("node"))
+        environment = machine.environment() | faults()
         try:
-            prefix = machine.inside(Paths(str(self.get_option("lab_id"))), node)
+            call = self._call(Paths(str(self.get_option("lab_id"))), node, argv, environment)
         except LabError as error:
             raise AnsibleConnectionFailure(str(error)) from error
         display.vvv(f"LAB {shlex.join(argv)}", host=node)
         if data is None and stdin is None:
             stdin = subprocess.DEVNULL
         done = subprocess.run(
-            [*prefix, *argv], stdin=stdin, input=data, stdout=stdout, stderr=subprocess.PIPE,
-            env=machine.environment() | faults(), check=False,
+            call, stdin=stdin, input=data, stdout=stdout, stderr=subprocess.PIPE, env=environment, check=False
         )  # fmt: skip
         return done.returncode, done.stdout or b"", done.stderr
+
+    def _call(self, paths: Paths, node: str, argv: list[str], environment: dict[str, str]) -> list[str]:
+        if "LAB_THROUGH_GUEST" in os.environ:
+            return remote.in_node(paths, node, argv, environment)
+        return [*machine.inside(paths, node), *argv]
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)

@@ -12,7 +12,7 @@ from typing import Any
 from lab import host
 from lab.errors import LabError
 from lab.paths import ROOT
-from lab.qemu import disks, remote, tree, vm
+from lab.qemu import controller, disks, remote, tree, vm
 from lab.qemu.places import HOME, KEY, LOCK, SYNCED
 from lab.shell import locked, run, say, step
 
@@ -48,6 +48,7 @@ class Guest:
         SYNCED.unlink(missing_ok=True)
         disks.layer(mine)
         vm.start(mine, vm.accelerator(mine))
+        controller.start()
 
     def down(self) -> None:
         """Pull the plug, and forget what the guest wrote; its disks stay for the next time."""

@@ -9,12 +9,15 @@ import shlex
 import subprocess
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from lab import machine
 from lab.errors import LabError
-from lab.paths import ROOT
+from lab.paths import ROOT, Paths
 from lab.qemu import vm
-from lab.qemu.places import CONSOLE, KEY, SSH, SYNCED
+from lab.qemu.ask import PORT
+from lab.qemu.places import CONSOLE, CONTROLLER, KEY, SSH, SYNCED
 from lab.shell import quietly, run
 
 OPTIONS = [
@@ -40,7 +43,8 @@ def connect() -> None:
     SSH.unlink(missing_ok=True)
     # A master of its own, with no stream of ours: one that a command left behind would keep its output open.
     subprocess.run(
-        ssh("-M", "-N", "-f", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=10", TARGET),
+        ssh("-M", "-N", "-f", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=10",
+            "-R", f"127.0.0.1:{PORT}:{CONTROLLER}", TARGET),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
     )  # fmt: skip
 
@@ -104,12 +108,27 @@ def argv(command: Sequence[str], env: Mapping[str, str], terminal: bool = False)
     return ssh(*(["-t"] if terminal else []), TARGET, words)
 
 
+def in_node(paths: Paths, node: str, command: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """The call that runs a command in a node of a lab in the guest, with this environment and no other."""
+    settings = [f"{name}={value}" for name, value in env.items()]
+    enter = " ".join(machine.enter('"$pid"'))
+    leader = shlex.quote(str(paths.node(node) / "leader"))
+    return ssh(
+        TARGET, f"read -r pid start <{leader} && exec env -i {shlex.join(settings)} {enter} {shlex.join(command)}"
+    )
+
+
 # -- the checkout's files ----------------------------------------------------------------------------------------------
 
 
 def tracked() -> dict[str, list[int]]:
     """The files of the checkout, those not yet committed too: path -> what tells whether one has changed."""
-    names = run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0")
+    names = run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+    return described(names.split("\0"))
+
+
+def described(names: Iterable[str]) -> dict[str, list[int]]:
+    """What tells whether a file of the checkout has changed; what is no file is left out."""
     found = {}
     for name in names:
         path = ROOT / name
@@ -123,6 +142,13 @@ def sync() -> None:
     """Bring the guest's copy of the checkout up to date. Only files: the nodes hold some of its directories."""
     have: dict[str, list[int]] = json.loads(SYNCED.read_text()) if SYNCED.exists() else {}
     want = tracked()
+    bring(have, want)
+    if have != want:
+        SYNCED.write_text(json.dumps(want))
+
+
+def bring(have: Mapping[str, list[int]], want: Mapping[str, list[int]]) -> None:
+    """Make files of the guest what they are here, by what both have."""
     changed = [name for name in want if have.get(name) != want[name]]
     removed = [name for name in have if name not in want]
     if changed:
@@ -130,8 +156,16 @@ def sync() -> None:
     if removed:
         names = "".join(f"{name}\0" for name in removed)
         run(argv(["xargs", "--null", "rm", "--force", "--"], {}), stdin=names)
-    if changed or removed:
-        SYNCED.write_text(json.dumps(want))
+
+
+def fetch(directory: Path) -> None:
+    """Copy a directory of the guest's checkout to the same place here."""
+    pack = argv(["tar", "--create", "--file=-", str(directory.relative_to(ROOT))], {})
+    unpack = ["tar", "--extract", "--no-same-owner", "--file=-", f"--directory={ROOT}"]
+    with subprocess.Popen(pack, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as sender:
+        done = subprocess.run(unpack, stdin=sender.stdout, check=False)
+    if sender.returncode or done.returncode:
+        raise LabError(f"{directory} could not be copied from the guest.")
 
 
 def _send(names: Sequence[str]) -> None:
