@@ -79,7 +79,7 @@ def edited(name: str, **more: Any) -> Callable[[Intent], None]:
 def balanced(fabric: Fabric) -> Iterator[tuple[Cloud, str]]:
     """The walkthrough with the listeners above, and their public address; `wan` has a second address."""
     fabric.change(with_listeners)
-    fabric.run()
+    fabric.run_as_foretold()
     cloud = fabric.cloud
     cloud.read("wan", f"ip address replace {STRANGER}/8 dev eth1")
     yield cloud, cloud.public("vpc-1", "vip-udp", "virtual_ip")

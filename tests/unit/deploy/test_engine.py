@@ -239,6 +239,15 @@ def test_a_command_runs_until_what_it_creates_is_there(host: Any) -> None:
     assert not made.exists()
 
 
+def test_a_command_that_only_takes_away_is_not_foretold(host: Any) -> None:
+    gone = host.root / "etc/gone"
+    command = {"kind": "command", "creates": "/etc/weft/a.conf", "remove": f"touch {gone}"}
+    item = host.item("a", "one\n", activate=[command])
+    assert host.run([item], check=True)["actions"] == host.run([item])["actions"] == []
+    assert host.run([], "removal", check=True)["actions"] == host.run([], "removal")["actions"] == [f"run touch {gone}"]
+    assert gone.exists()
+
+
 def test_no_link_in_a_machines_root_leads_out_of_it(host: Any, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -19,15 +19,16 @@ def _shell(command: str, scope: Scope) -> None:
 
 
 class Command(Activator):
-    """A command that makes something: run while the path that it ``creates`` is not there."""
+    """A command that makes something: run while the path that it ``creates`` is not there. Where that is one of the
+    item's own files, there is nothing to run, and only what takes away what the file has brought about."""
 
     kind = "command"
     # What it makes, not how: another command for the same thing must not have the thing removed under its users.
     identity = ("creates",)
 
     def plan(self, step: Step, batch: Batch) -> list[Work]:
-        command = step.activation["run"]
-        if _exists(step.activation["creates"], batch.scope):
+        command = step.activation.get("run")
+        if not command or _exists(step.activation["creates"], batch.scope):
             return []
         return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
 
