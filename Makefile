@@ -68,14 +68,14 @@ unit: setup ## unit, golden and property tests
 	$(STEP) pytest --numprocesses=$(PYTEST_JOBS) --dist=worksteal
 
 packets: setup ## tests with real packets in the lab
-	$(STEP) pytest tests/integration --ignore=tests/integration/debian_kernel --ignore=$(KILLS)
+	$(STEP) pytest --durations=20 tests/integration --ignore=tests/integration/debian_kernel --ignore=$(KILLS)
 
 kills: setup ## runs that are killed: the next one converges (WEFT_KILLS=all: at every single point)
-	$(STEP) env WEFT_LAB=pk pytest $(KILLS)
+	$(STEP) env WEFT_LAB=pk pytest --durations=0 $(KILLS)
 
 debian-kernel: setup ## the lab in a guest with Debian's stock kernel: the walkthrough, a power cut, what needs that kernel
 	@$(OLDEST) tools/setup
-	$(STEP) env LAB_CONTROLLER=.venv-oldest pytest --capture=no tests/integration/debian_kernel
+	$(STEP) env LAB_CONTROLLER=.venv-oldest pytest --capture=no --durations=0 tests/integration/debian_kernel
 
 molecule: setup ## the molecule scenarios; goes on after a failure
 	@status=0; for scenario in $(SCENARIOS); do \

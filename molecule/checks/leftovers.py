@@ -27,6 +27,7 @@ LIVE = {
     "mounts": "cat /proc/mounts",
     "processes": "ps -eo args --no-headers",
     "connections": "conntrack -L 2>/dev/null || true",
+    "failed links": "grep --files-with-matches =failed /run/systemd/netif/links/* || true",
 }
 # What a router changed in its root is in `upper`; the root itself is that over the image.
 _FIND = f"find {PLACES} -path {IMAGES} -prune -o -path '/var/lib/weft/routers/*/root/*' -prune -o"
@@ -43,6 +44,7 @@ OURS = {
     "units": r"^weft-.*",
     "processes": r".*weft.*",
     "mounts": r".*/var/lib/weft/routers.*",
+    "failed links": r".+",
 }
 #: Directories, what images and manifest are in, and what a survey remembers of the kernel until the next boot.
 KEPT = re.compile(

@@ -128,6 +128,29 @@ def test_a_changed_vtep_is_followed_by_every_peer(fabric: Fabric) -> None:
         move("172.20.0.112", "172.20.0.12")
 
 
+def with_lease(intent: Intent) -> None:
+    """A second public network, by a NIC of its own."""
+    about = {"interface": "eth3", "clusters": ["router_nodes"], "services": ["public"]}
+    intent["weft_provider_networks"].append({"name": "leased", "cidr": "198.51.100.0/24", **about})
+
+
+def test_a_nic_that_leaves_a_provider_network_is_its_owners_again(fabric: Fabric) -> None:
+    cloud = fabric.cloud
+
+    def bridge() -> str:
+        return cloud.read("gw1", "basename $(readlink /sys/class/net/eth3/master || echo none)").strip()
+
+    for _time in range(2):
+        fabric.change(with_lease)
+        fabric.run()
+        assert bridge().startswith("wpn")
+        fabric.restore()
+        fabric.apply()
+        assert bridge() == "none"
+        status = cloud.read("gw1", "networkctl --no-pager status eth3")
+        assert "configured" in status and "10-lab-eth3.network" in status, status
+
+
 def test_only_the_default_nic_gives_a_default_route(fabric: Fabric) -> None:
     def second_nic(intent: Intent) -> None:
         (one,) = (each for each in intent["weft_instances"] if each["name"] == "vpc-ins3")

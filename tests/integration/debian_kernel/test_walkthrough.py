@@ -82,15 +82,7 @@ def test_everything_works_again_after_a_power_cut_without_a_run(guest: Guest, de
 def test_what_asks_for_this_kernel_works(guest: Guest, demo: Ended) -> None:
     """All tests that say what they need of a kernel: whatever this computer's own has, here none is left out."""
     assert demo.status == 0, "the demo failed, so there is nothing to test"
-    pytest_here = [
-        "python",
-        "-m",
-        "pytest",
-        "-m",
-        "kernel",
-        "tests/integration",
-        "--ignore",
-        "tests/integration/debian_kernel",
-    ]
+    options = "-m kernel --durations=0 tests/integration --ignore tests/integration/debian_kernel"
+    pytest_here = ["python", "-m", "pytest", *options.split()]
     done = run(guest, "env", f"WEFT_LAB={LAB}", f"WEFT_STATE={STATE}", *pytest_here)
     assert done.status == 0, done.output[-4000:]

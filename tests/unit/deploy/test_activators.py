@@ -296,6 +296,22 @@ def test_new_devices_need_one_reload(scope: Recorder) -> None:
     assert [call for call, _ in scope.calls] == ["networkctl reload"]
 
 
+def test_a_port_that_leaves_its_bridge_is_configured_anew(scope: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """networkd takes a port that leaves a bridge for a new device, with the file that puts it back."""
+    path = "/etc/systemd/network/eth1.network"
+    put(scope, path, "[Network]\nBridge=wpn1\n")
+    scope.there = {"eth1"}
+    monkeypatch.setattr(networkd, "master", lambda device: "wpn1")
+    step, batch = Step({"kind": "network", "device": "eth1"}, {path}), change(scope, path, None)
+    (release,) = networkd.Network().remove(step, batch)
+    release.run()
+    Path(scope.tree.real(path)).unlink()
+    (forget,) = networkd.Network().removed(step, batch)
+    forget.run()
+    called = [call for call, _ in scope.calls]
+    assert called == ["ip link set dev eth1 nomaster", "networkctl reload", "networkctl reconfigure eth1"]
+
+
 def test_a_changed_device_is_made_anew(scope: Recorder) -> None:
     scope.there = {"wa"}
     batch = change(scope, "/etc/systemd/network/wa.netdev", "new")

@@ -60,6 +60,9 @@ class Reload:
         """Devices to be deleted, so that networkd makes them as their changed .netdev says."""
         self.made: set[str] = set()
         """Devices that come into being."""
+        self.released: set[str] = set()
+        """Ports that have left a bridge. networkd (252) takes such a port for a new device, and fails to put it into
+        the bridge that its file still names and that has gone by then; a reload leaves a failed device alone."""
         self.restart = False
         """A reload is not enough: networkd (252) keeps what it knows of files that did not change, and with it its idea
         of a bridge that is no more; the ports of a bridge that was made anew would wait for the old one for ever."""
@@ -75,6 +78,9 @@ class Reload:
             self.scope.run(["systemctl", "restart", "systemd-networkd.service"])
         else:
             self.scope.run(["networkctl", "reload"])
+        there = sorted(self.released & self.scope.devices())
+        if there:
+            self.scope.run(["networkctl", "reconfigure", *there])
 
 
 class Netdev(Activator):
@@ -124,7 +130,7 @@ class Netdev(Activator):
         return [Work(f"delete device {device}", lambda: _delete(device, batch.scope))]
 
     def removed(self, step: Step, batch: Batch) -> list[Work]:
-        return forget(batch)
+        return _forget(batch)
 
 
 def _delete(device: str, scope: Scope) -> None:
@@ -143,11 +149,16 @@ def reconfigure(step: Step, batch: Batch) -> list[Work]:
     return [Work(f"reload systemd-networkd{batch.scope.suffix}", reload.run)] if batch.once("networkd reload") else []
 
 
-def forget(batch: Batch) -> list[Work]:
-    """Let networkd forget the files of a batch that are gone."""
+def _forgetting(batch: Batch) -> Reload:
+    """The reload that lets networkd forget the files of a batch that are gone."""
+    reload: Reload = batch.shared.setdefault("networkd's end", Reload(batch.scope))
+    return reload
+
+
+def _forget(batch: Batch) -> list[Work]:
     if not batch.once("networkd forgets"):
         return []
-    return [Work(f"reload systemd-networkd{batch.scope.suffix}", Reload(batch.scope).run)]
+    return [Work(f"reload systemd-networkd{batch.scope.suffix}", _forgetting(batch).run)]
 
 
 class Network(Activator):
@@ -173,6 +184,7 @@ class Network(Activator):
     def remove(self, step: Step, batch: Batch) -> list[Work]:
         device, bridge = step.activation["device"], _bridge(step, batch.scope)
         if bridge and master(device) == bridge:
+            _forgetting(batch).released.add(device)
             return [Work(f"release device {device} from {bridge}", lambda: _release(device, batch.scope))]
         rules = _priorities(step, batch.scope) if batch.scope.running else []
         if rules:
@@ -182,7 +194,7 @@ class Network(Activator):
         return []
 
     def removed(self, step: Step, batch: Batch) -> list[Work]:
-        return forget(batch)
+        return _forget(batch)
 
 
 def _priorities(step: Step, scope: Scope) -> list[str]:
