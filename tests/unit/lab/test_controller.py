@@ -17,7 +17,6 @@ import pytest
 from lab.paths import ROOT
 from lab.qemu import ask, controller, remote
 
-PYTHON = str(ROOT / ".venv" / "bin" / "python")
 STATE = ROOT / ".cache" / "controller-test"
 RUN = "import os, pathlib; print('all well', os.environ['WEFT_X']); pathlib.Path('new').touch(); os.unlink('old')"
 
@@ -37,6 +36,8 @@ def brought(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         told.extend(f"-{Path(name).name}" for name in have.keys() - want.keys())
         told.extend(Path(name).name for name in want if have.get(name) != want[name])
 
+    for programs in ("THERE", "HERE"):
+        monkeypatch.setattr(controller, programs, Path(sys.executable).parent)
     monkeypatch.setattr(remote, "fetch", fetch)
     monkeypatch.setattr(remote, "bring", bring)
     yield told
@@ -54,7 +55,7 @@ def test_a_run_is_told_and_what_it_changed_is_brought_back(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], brought: list[str]
 ) -> None:
     code = f"import os; os.chdir({str(STATE)!r}); {RUN}; raise SystemExit(3)"
-    assert answered(monkeypatch, capsys, PYTHON, "-c", code) == [{"said": "all well 1\n"}, {"status": 3}]
+    assert answered(monkeypatch, capsys, sys.executable, "-c", code) == [{"said": "all well 1\n"}, {"status": 3}]
     assert sorted(brought) == ["-old", "new"]
 
 
