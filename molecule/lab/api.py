@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 from lab import host, image, instances, machine, mirror, netns, router_images, topology
 from lab.errors import LabError
-from lab.paths import ROOT, Paths
+from lab.paths import BASE, ROOT, Paths
 from lab.shell import locked, run, say, step
 from lab.topology import Node, Topology
 
@@ -123,6 +124,7 @@ class Lab:
 
     def _start(self, shape: Topology, nodes: list[Node], images: dict[str, Path], fresh_images: bool) -> None:
         stopped = [node for node in nodes if not machine.leader(self.paths, node.name)]
+        keep_router_images()
         for node in stopped:
             machine.stop(self.paths, node.name, hard=True)  # a keeper or nspawn that a crash left
             machine.clear(self.paths, node.name)
@@ -153,11 +155,12 @@ class Lab:
                 list(pool.map(lambda name: machine.stop(self.paths, name), names))
             for name in names:
                 machine.clear(self.paths, name)
-            self._keep_router_images()
+            self.keep_router_images()
             netns.delete(self.paths)
             machine.erase(self.paths.state)
 
-    def _keep_router_images(self) -> None:
+    def keep_router_images(self) -> None:
+        """Keep what its nodes have built for other labs."""
         if self.paths.topology.exists():
             for node in self.topology.with_role("router"):
                 router_images.harvest(self.paths.node(node.name) / "weft" / "images", self.topology.suite)
@@ -277,3 +280,11 @@ class Lab:
     def apply_instances(self, wanted: list[dict[str, Any]], wait: float = 0.0) -> dict[str, list[str]]:
         """Make the instances of the lab exactly these; see `instances.apply`."""
         return instances.apply(self, wanted, wait)
+
+
+def keep_router_images() -> None:
+    """Keep what all labs have built: one that is up may have what another is about to build."""
+    for file in BASE.glob("*/topology.yml"):
+        # One that is going down just now keeps its own.
+        with contextlib.suppress(LabError, OSError):
+            Lab(file.parent.name).keep_router_images()

@@ -1,4 +1,4 @@
-"""Router images that earlier labs built: handed to a new lab's router nodes, taken from one that ends.
+"""Router images that other labs built: handed to a new lab's router nodes, taken from those that have them.
 
 Images are trees of hard links: a node has its own, so that removing it takes nothing from another lab, and handing
 one over costs no copying. Their files are an overlay's lower layer and are never written to.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.paths import CACHE
-from lab.shell import run
+from lab.shell import locked, run
 
 
 def cache(suite: str) -> Path:
@@ -23,8 +23,9 @@ def seed(images: Path, suite: str) -> None:
 
 
 def harvest(images: Path, suite: str) -> None:
-    """Keep what a node has built for later labs."""
-    _link_missing(images, cache(suite))
+    """Keep what a node has built for other labs."""
+    with locked(CACHE / "router-images.lock"):
+        _link_missing(images, cache(suite))
 
 
 def _link_missing(source: Path, target: Path) -> None:

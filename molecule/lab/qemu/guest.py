@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab import host
+from lab.api import keep_router_images
 from lab.errors import LabError
 from lab.paths import ROOT
 from lab.qemu import controller, disks, remote, tree, vm
@@ -44,6 +45,7 @@ class Guest:
     def _start(self) -> None:
         if not KEY.exists():
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "weft-guest", "-f", str(KEY)])
+        keep_router_images()
         mine = disks.ensure(tree.SUITE)
         SYNCED.unlink(missing_ok=True)
         disks.layer(mine)

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from lab import router_images
+from lab.api import Lab, keep_router_images
+from lab.paths import ROOT
+from lab.qemu import tree
 from lab.qemu.guest import Guest
 
 LAB = "dk"
@@ -40,8 +44,18 @@ def run(guest: Guest, *command: str) -> Ended:
     return Ended(process.returncode, "".join(lines))
 
 
+def build_router_image() -> None:
+    """On this computer, unless one of its labs has: emulated it takes a quarter of an hour."""
+    keep_router_images()
+    if not any(router_images.cache(tree.SUITE).glob("*")):
+        lab = Lab("di")
+        subprocess.run([ROOT / "tools" / "demo", "--lab", lab.id], stdin=subprocess.DEVNULL, check=True)
+        lab.down()
+
+
 @pytest.fixture(scope="module")
 def guest() -> Iterator[Guest]:
+    build_router_image()
     one = Guest()
     one.down()
     one.up()
