@@ -13,7 +13,8 @@ import socket
 import sys
 from typing import Any
 
-PAUSE, PATIENCE = 0.02, 0.3
+# Seconds. On a busy computer an answer may be late, and is not lost.
+PAUSE, PATIENCE = 0.02, 1.5
 
 
 def fresh() -> dict[str, Any]:
