@@ -116,10 +116,7 @@ def left_of_fabric(lab: Lab) -> list[str]:
         if node.role == "wan":
             continue
         dumps = dump(lab, node.name, ["weft"])
-        allowed = re.compile(
-            r"/var/lib/weft(/images|/routers|/manifest\.json|/rollback)?|/usr/local/lib/weft|/run/weft(/kernel-.*)?"
-        )
-        paths = [path for path in dumps["files"].splitlines() if "weft" in path and not allowed.fullmatch(path)]
+        paths = [path for path in dumps["files"].splitlines() if "weft" in path and not KEPT.fullmatch(path)]
         found += [f"{node.name}: file {path}" for path in paths]
         for what, pattern in OURS.items():
             found += [f"{node.name}, {what}: {line}" for line in re.findall(pattern, dumps[what], re.MULTILINE)]

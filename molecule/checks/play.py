@@ -39,7 +39,7 @@ def environment(extra: Mapping[str, str] | None = None, collections: Path = COLL
 def start(lab: Lab, playbook: str, inventory: Path, state: Path, *options: str) -> subprocess.Popen[str]:
     """Start a playbook; its output is read line by line from `stdout`."""
     return subprocess.Popen(
-        _call(lab, state, command(playbook, inventory, state, *options)), env=_environment(lab, environment()),
+        _call(lab, state, command(playbook, inventory, state, *options)), env=lab.controller_env(environment()),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ def play(
     """Run a playbook to its end; its output is in `stdout`."""
     return subprocess.run(
         _call(lab, state, command(playbook, inventory, state, *options)),
-        env=_environment(lab, environment(env, collections)), cwd=ROOT, timeout=patient(600),
+        env=lab.controller_env(environment(env, collections)), cwd=ROOT, timeout=patient(600),
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
 
@@ -66,7 +66,3 @@ def _call(lab: Lab, state: Path, argv: list[str]) -> list[str]:
     if "LAB_GUEST" in os.environ:
         return [sys.executable, str(ROOT / "molecule" / "lab" / "qemu" / "ask.py"), str(state), *argv]
     return [*netns.inside(lab.paths), *argv]
-
-
-def _environment(lab: Lab, settings: Mapping[str, str]) -> dict[str, str]:
-    return {**os.environ, **settings, **lab.controller_env()}

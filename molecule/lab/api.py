@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,14 +226,16 @@ class Lab:
 
     def controller(self, command: Sequence[str], **options: Any) -> Completed:
         """Run a command on the controller's side, inside the lab's network."""
-        env = {**os.environ, **options.pop("env", {}), **self.controller_env()}
+        env = self.controller_env(options.pop("env", {}))
         return subprocess.run([*netns.inside(self.paths), *command], env=env, check=False, **options)
 
-    def controller_env(self) -> dict[str, str]:
-        """What Ansible needs to find the lab."""
+    def controller_env(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """This process's environment with some settings, and what Ansible needs to find the lab."""
         plugins = str(ROOT / "molecule" / "lab" / "connection_plugins")
         mine = os.environ.get("ANSIBLE_CONNECTION_PLUGINS", "")
         return {
+            **os.environ,
+            **settings,
             "LAB_ID": self.id,
             "LAB_NETNS": str(self.paths.netns),
             "LAB_SSH_KEY": str(self.paths.ssh_key),

@@ -49,8 +49,10 @@ def build_router_image() -> None:
     keep_router_images()
     if not any(router_images.cache(tree.SUITE).glob("*")):
         lab = Lab("di")
-        subprocess.run([ROOT / "tools" / "demo", "--lab", lab.id], stdin=subprocess.DEVNULL, check=True)
-        lab.down()
+        try:
+            subprocess.run([ROOT / "tools" / "demo", "--lab", lab.id], stdin=subprocess.DEVNULL, check=True)
+        finally:
+            lab.down()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import socket
 import sys
@@ -17,7 +18,8 @@ import pytest
 from lab.paths import ROOT
 from lab.qemu import ask, controller, remote
 
-STATE = ROOT / ".cache" / "controller-test"
+# Tests run side by side, each in a process of its own.
+STATE = ROOT / ".cache" / f"controller-test-{os.getpid()}"
 RUN = "import os, pathlib; print('all well', os.environ['WEFT_X']); pathlib.Path('new').touch(); os.unlink('old')"
 
 
