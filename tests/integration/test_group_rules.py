@@ -229,10 +229,11 @@ def build(slice_: dict[str, Any]) -> None:
     ports = {namespace: port(slice_, namespace) for namespace in INSTANCES}
     limit, network = ports[PEER]["egress"], ports[PEER]["bridge"]
     plugs = [(name, one["device"], (one["egress"] or one)["bridge"], one["mac"]) for name, one in ports.items()]
-    tunnels = {one["bridge"]: one["vxlan"] for one in slice_["segments"]}
+    segments = {one["bridge"]: one for one in slice_["segments"]}
     for namespace, neighbour in TUNNELS.items():
         bridge = ports[neighbour]["bridge"]
-        plugs.append((namespace, tunnels[bridge], bridge, ""))
+        # With a MAC of the plan: what goes to one that nobody has is limited.
+        plugs.append((namespace, segments[bridge]["vxlan"], bridge, segments[bridge]["far_macs"][0]))
     bridges = sorted({bridge for _namespace, _device, bridge, _mac in plugs})
     commands = [f"link add {bridge} type bridge" for bridge in bridges]
     commands += [f"link add {limit['inner']} type veth peer name {limit['outer']}"]
@@ -247,7 +248,7 @@ def build(slice_: dict[str, Any]) -> None:
     add(HOST, *ADDRESSES)
     batch(HOST, commands)
     for namespace, _device, _bridge, mac in plugs:
-        lines = [f"link set eth0 address {mac}"] if mac else []
+        lines = [f"link set eth0 address {mac}"]
         lines += [f"address add {ADDRESSES[namespace]}/24 dev eth0", "link set eth0 mtu 1450 up"]
         lines += [f"address add {ROUTER}/24 dev eth0"] if namespace == FAR else []
         batch(namespace, lines)
