@@ -68,7 +68,7 @@ def _nics(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
                 f"carries the host's own address {', '.join(link['addresses'])}, lost to a bridge's port",
                 "Use a NIC without addresses for provider networks, or move the address to another interface.",
             )
-        elif link.get("master") not in (None, "", nic["bridge"]):
+        elif link.get("master") not in (None, "", nic["bridge"]) and not _is_ours(link["master"], survey):
             yield _finding(
                 "WEFT-P5-nic-in-use",
                 host,
@@ -76,6 +76,11 @@ def _nics(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:
                 f"is a port of {link['master']} already",
                 "Use a NIC that nothing else uses.",
             )
+
+
+def _is_ours(bridge: str, survey: Survey) -> bool:
+    """True for the bridge of a provider network, which a run takes its NIC from."""
+    return f"provider_network/{bridge}" in survey["manifest"]["recorded"]
 
 
 def _managers(host: str, slice_: Slice, survey: Survey) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -128,27 +129,36 @@ def test_a_changed_vtep_is_followed_by_every_peer(fabric: Fabric) -> None:
         move("172.20.0.112", "172.20.0.12")
 
 
-def with_lease(intent: Intent) -> None:
+def with_lease(name: str) -> Callable[[Intent], None]:
     """A second public network, by a NIC of its own."""
-    about = {"interface": "eth3", "clusters": ["router_nodes"], "services": ["public"]}
-    intent["weft_provider_networks"].append({"name": "leased", "cidr": "198.51.100.0/24", **about})
+    about = {"interface": "eth3", "clusters": ["router_nodes"], "services": ["public"], "cidr": "198.51.100.0/24"}
+    return lambda intent: intent["weft_provider_networks"].append({"name": name, **about})
 
 
 def test_a_nic_that_leaves_a_provider_network_is_its_owners_again(fabric: Fabric) -> None:
     cloud = fabric.cloud
 
-    def bridge() -> str:
-        return cloud.read("gw1", "basename $(readlink /sys/class/net/eth3/master || echo none)").strip()
+    def nic() -> tuple[str, str]:
+        """The bridge that it is a port of, and the file that it is configured with."""
+        bridge = cloud.read("gw1", "basename $(readlink /sys/class/net/eth3/master || echo none)").strip()
+        status = cloud.read("gw1", "networkctl --no-pager status eth3")
+        assert "(configured)" in status, status
+        return bridge, Path(next(line for line in status.splitlines() if "Network File" in line).split()[-1]).name
 
     for _time in range(2):
-        fabric.change(with_lease)
-        fabric.run()
-        assert bridge().startswith("wpn")
+        bridges = []
+        for name in ("leased", "leased-anew"):
+            # The second one takes the place of the first in one run.
+            fabric.restore()
+            fabric.change(with_lease(name))
+            fabric.run()
+            bridge, file = nic()
+            assert bridge.startswith("wpn") and file == "05-weft-eth3.network"
+            bridges.append(bridge)
+        assert bridges[0] != bridges[1]
         fabric.restore()
         fabric.apply()
-        assert bridge() == "none"
-        status = cloud.read("gw1", "networkctl --no-pager status eth3")
-        assert "configured" in status and "10-lab-eth3.network" in status, status
+        assert nic() == ("none", "10-lab-eth3.network")
 
 
 def test_only_the_default_nic_gives_a_default_route(fabric: Fabric) -> None:

@@ -22,6 +22,7 @@ def survey(features: dict[str, bool] | None = None, **links: dict[str, Any]) -> 
     shown = {name: {"addresses": [], "mtu": 1500, "master": None, **link} for name, link in links.items()}
     return {
         "addresses": shown,
+        "manifest": {"recorded": {"provider_network/wpn1": {}, "provider_network/wpn2": {}}},
         "preflight": {"findings": [], "features": features or {}, "managers": {"ens9": "ifupdown"}},
     }
 
@@ -37,6 +38,12 @@ def test_a_host_that_is_as_planned_has_nothing_in_the_way() -> None:
     wanted = slice_(vteps=["172.20.0.11"], underlay_mtu=1500, nics=[NIC])
     seen = survey(eth1={"master": "wpn1"}, eth2={"addresses": ["172.20.0.11/24"]})
     assert rules(wanted, seen) == []
+
+
+def test_a_nic_may_take_the_place_of_another_provider_network() -> None:
+    assert rules(slice_(nics=[NIC]), survey(eth1={"master": "wpn2"})) == []
+    assert rules(slice_(nics=[{**NIC, "bridge": None}]), survey(eth1={"master": "wpn2"})) == []
+    assert rules(slice_(nics=[NIC]), survey(eth1={"master": "wpn3"})) == ["WEFT-P5-nic-in-use"]
 
 
 @pytest.mark.parametrize(
