@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import tempfile
 import time
@@ -17,6 +18,7 @@ from checks.play import play
 from lab.shell import patient
 
 FIRST = "vpc-1"
+STATISTICS = '$s = IO::Socket::UNIX->new("/run/haproxy/admin.sock"); print $s "show stat\\n"; print <$s>'
 
 
 def source_nat(cloud: Cloud) -> str:
@@ -60,7 +62,7 @@ def _round_robin(cloud: Cloud, balancer: str, virtual_ip: str) -> str:
     wanted = next(one for one in cloud.vpc(FIRST)["load_balancers"] if one["name"] == balancer)
     (listener,) = wanted["listeners"]
     address = cloud.public(FIRST, virtual_ip, "virtual_ip")
-    _await_backends(cloud, address, listener)
+    _await_backends(cloud, address, listener, f"{balancer}.{listener['name']}")
     answers = [cloud.ask("wan", [tcp(address, listener["port"])])[0] for _backend in listener["backends"]]
     expect(
         f"who answered {len(answers)} connections to {address}:{listener['port']}",
@@ -71,15 +73,36 @@ def _round_robin(cloud: Cloud, balancer: str, virtual_ip: str) -> str:
     return f"{len(answers)} connections to {address}:{listener['port']} reached {order}"
 
 
-def _await_backends(cloud: Cloud, address: str, listener: dict[str, Any]) -> None:
-    """Wait until each backend has answered: one that started after its balancer is used after some health checks."""
+def _await_backends(cloud: Cloud, address: str, listener: dict[str, Any], proxy: str) -> None:
+    """Wait until each backend has passed a check, for the first one alone may still take it out, and has answered."""
     health = {"interval": 5, "timeout": 2, "rise": 2} | listener.get("health_check", {})
     deadline = time.monotonic() + patient((health["interval"] + health["timeout"]) * (health["rise"] + 1))
-    missing = set(listener["backends"])
-    while missing:
-        missing.discard(who(cloud.ask("wan", [tcp(address, listener["port"])])[0]).split()[0])
-        if missing and time.monotonic() > deadline:
-            raise CheckFailedError(f"{address}:{listener['port']} never used {', '.join(sorted(missing))}")
+    wanted = set(listener["backends"])
+    while missing := wanted - _well(cloud, proxy):
+        _give_up(deadline, f"the checks of {proxy} do not pass for {', '.join(sorted(missing))}")
+        time.sleep(0.2)
+    missing = wanted
+    while missing := missing - {who(cloud.ask("wan", [tcp(address, listener["port"])])[0]).split()[0]}:
+        _give_up(deadline, f"{address}:{listener['port']} never used {', '.join(sorted(missing))}")
+
+
+def _well(cloud: Cloud, proxy: str) -> set[str]:
+    """The backends that have passed a check since the balancer was started, by its statistics."""
+    try:
+        page = cloud.in_router(FIRST, f"perl -MIO::Socket::UNIX -e '{STATISTICS}'")
+    except CheckFailedError:
+        return set()  # it has not started yet
+    rows = csv.DictReader(page.removeprefix("# ").splitlines())
+    return {
+        row["svname"]
+        for row in rows
+        if row["pxname"] == proxy and row["status"] == "UP" and row["check_status"].endswith("OK")
+    }
+
+
+def _give_up(deadline: float, reason: str) -> None:
+    if time.monotonic() > deadline:
+        raise CheckFailedError(reason)
 
 
 def shared_address(cloud: Cloud) -> str:
