@@ -91,6 +91,14 @@ def test_hard_reboot_of_hypervisor_and_router_node(fabric: Fabric) -> None:
     assert steps.failures(fabric.cloud) == []
 
 
+def test_a_reboot_takes_no_backend_out_that_is_well(fabric: Fabric) -> None:
+    """HAProxy asks its backends when the router has its links, and not before."""
+    fabric.lab.reboot("gw1")
+    assert steps.failures(fabric.cloud, [8, 9]) == []
+    said = fabric.cloud.in_router("vpc-1", "journalctl --boot --unit=haproxy.service --output=cat")
+    assert "Loading success" in said and "is DOWN" not in said
+
+
 def grouped(intent: Intent) -> None:
     intent["weft_security_groups"] = [{"name": "closed", "tenant": "admin"}]
     intent["weft_instances"][0]["nics"][0]["security_groups"] = ["closed"]
