@@ -13,6 +13,8 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Act
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 DIRECTORY = "/etc/systemd/network"
+PATIENCE_SECONDS = 30.0
+"""How long networkd may take for a device. All namespaces of a host change their devices one after the other."""
 
 
 def master(device: str) -> Optional[str]:
@@ -115,7 +117,7 @@ class Netdev(Activator):
         return astray(step, scope)
 
     def patience(self) -> float:
-        return 10.0
+        return PATIENCE_SECONDS
 
     def taken(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
@@ -179,7 +181,7 @@ class Network(Activator):
         return astray(step, scope) if device in scope.devices() else None
 
     def patience(self) -> float:
-        return 10.0
+        return PATIENCE_SECONDS
 
     def remove(self, step: Step, batch: Batch) -> list[Work]:
         device, bridge = step.activation["device"], _bridge(step, batch.scope)
