@@ -23,7 +23,7 @@ def fresh() -> dict[str, Any]:
 
 
 def one(flow: socket.socket, report: dict[str, Any]) -> None:
-    """Send a line; it is lost unless `hear` hears more answers than lines later on."""
+    """Send a line and wait for its answer; `settle` may still hear one that is late."""
     try:
         flow.send(b"flow\n")
     except ConnectionRefusedError:
