@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.nftables import families
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.nftables import belongs
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.rulesets import conversion, in_order, replacement
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.render import render
 
 
@@ -42,11 +43,19 @@ def batch(namespace: str, lines: Iterable[str]) -> None:
     run("ip", "-n", namespace, "-batch", "-", text="\n".join(lines))
 
 
-def load_rules(namespace: str, slice_: dict[str, Any]) -> None:
-    """Give a host the rules that `site` gives it, in the place of those that it has."""
-    files = [file for item in render(slice_) if item["scope"] == "host" for file in item["files"]]
-    rules = [one for one in files if one["path"].startswith("/etc/weft/nftables.d/") and "content" in one]
-    rules.sort(key=lambda one: (one["path"].endswith(".elements"), one["path"]))
-    text = "".join(one["content"] for one in rules)
-    text = "".join(f"table {one} weft\ndelete table {one} weft\n" for one in families(text)) + text
+def rules(slice_: dict[str, Any], scope: str = "host") -> dict[str, str]:
+    """The files of rules that `site` gives a host, or a router of it, as its boot loads them."""
+    files = [file for item in render(slice_) if item["scope"] == scope for file in item["files"]]
+    contents = {one["path"]: one["content"] for one in files if belongs(one["path"])}
+    return {path: contents[path] for path in in_order(contents)}
+
+
+def load_rules(namespace: str, files: dict[str, str]) -> None:
+    """Give a host rules in the place of all that it has."""
+    run(*inside(namespace, "nft", "-f", "-"), text=replacement({}, files).value)
+
+
+def change_rules(namespace: str, before: dict[str, str], after: dict[str, str]) -> None:
+    """Make of a host's rules others, as a run does whose structure changes."""
+    text = conversion(before, after) or replacement(before, after).value
     run(*inside(namespace, "nft", "-f", "-"), text=text)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from checks.fabric import Intent
-from checks.namespaces import add, batch, inside, load_rules, remove, run
+from checks.namespaces import add, batch, change_rules, inside, load_rules, remove, rules, run
 from checks.parallel import each
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
@@ -212,6 +212,7 @@ class Hosts:
 
     def __init__(self) -> None:
         self.plugs: list[tuple[str, str]] = []
+        self.rules: dict[str, dict[str, str]] = {}
         self.bridges: set[str] = set()
         self.guests: dict[str, subprocess.Popen[str]] = {}
 
@@ -246,7 +247,12 @@ class Hosts:
             for port in ports:
                 self._port(host, port, str(subnets[port["bridge"]][1]))
                 addresses[port["instance"]] = port["ip"]
-            load_rules(SPACES[host], slices[host])
+            # As a run makes them of the last world's.
+            wanted = rules(slices[host])
+            before = self.rules.setdefault(host, wanted)
+            load_rules(SPACES[host], before)
+            change_rules(SPACES[host], before, wanted)
+            self.rules[host] = wanted
         return addresses
 
     def _bridge(self, host: str, bridge: str, gateway: str) -> None:

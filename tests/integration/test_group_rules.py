@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from checks.cloud import GUEST
-from checks.namespaces import add, batch, inside, load_rules, remove, run
+from checks.namespaces import add, batch, change_rules, inside, load_rules, remove, rules, run
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.analyse import GroupAnalysis
 from ansible_collections.weft.vpc.tests.tools.intents import slices_of, walkthrough
@@ -180,13 +180,13 @@ class Host:
         return json.dumps(GroupAnalysis(self.slice).config.raw)
 
     def load(self) -> None:
-        load_rules(HOST, self.slice)
+        load_rules(HOST, rules(self.slice))
 
     def change(self, slice_: dict[str, Any]) -> None:
         """What a run does: new rules, then the end of what they do not admit."""
-        before = self.groups
+        before, old = self.groups, rules(self.slice)
         self.slice = slice_
-        self.load()
+        change_rules(HOST, old, rules(slice_))
         run(*inside(HOST, sys.executable, "-c", CLEAN, before, self.groups))
 
 

@@ -74,13 +74,15 @@ def compare_files(change: Change, scope: Scope) -> None:
 def compare_activations(change: Change) -> None:
     """Fill in which activations are new, in doubt or ended."""
     item, entry = change.item, change.entry
+    wanted = {activator(each).key(each) for each in item.activate}
+    # What an item adds to a live object of several is in its files, unless they were there before it.
+    shared = {activator(each).key(each) for each in item.activate if activator(each).shared}
     if entry is None:
-        change.full = {activator(each).key(each) for each in item.activate}
+        change.full = wanted if any(change.found.values()) else wanted - shared
         change.reasons.append("new")
         return
     known = [activator(each).key(each) for each in entry.activations()]
-    wanted = {activator(each).key(each) for each in item.activate}
-    change.full = wanted - set(known)
+    change.full = wanted - shared - set(known)
     change.ended = [each for each in entry.activations() if activator(each).key(each) not in wanted]
     if not entry.applied:
         change.full = wanted

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import rulesets
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import addresses, fdb, networkd, nftables
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import Result
@@ -120,14 +121,92 @@ def test_an_element_that_moves_between_files_is_left_alone(scope: Recorder) -> N
     assert nft(batch) == ([], [])
 
 
-def test_a_changed_structure_replaces_the_table_in_one_transaction(scope: Recorder) -> None:
-    put(scope, f"{RULES}/a.nft", STRUCTURE)
-    put(scope, f"{RULES}/a.elements", elements("10.0.0.1 : 1.1.1.1"))
-    new = STRUCTURE.replace("map m", "map n")
-    texts, calls = nft(change(scope, f"{RULES}/a.nft", new))
+def table(**objects: str) -> str:
+    """A structure as the templates write it: by kind and name, the lines of what is declared."""
+    bodies = (f"\t{name.replace('_', ' ', 1)} {{\n\t\t{body}\n\t}}\n" for name, body in objects.items())
+    return "# Why.\ntable inet weft {\n" + "".join(bodies) + "}\n"
+
+
+MAP = "type ipv4_addr : verdict"
+
+
+def test_a_changed_structure_keeps_what_is_in_sets(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", table(map_m=MAP, map_n=MAP, chain_a="accept", chain_b="drop"))
+    kept, gone = elements("10.0.0.1 : jump a"), "add element inet weft n { 10.0.0.2 : jump b }\n"
+    put(scope, f"{RULES}/a.elements", kept + gone)
+    new = table(map_m=MAP, chain_a="drop", chain_c="accept")
+    batch = change(scope, f"{RULES}/a.nft", new)
+    batch.old[f"{RULES}/a.elements"] = (kept + gone).encode()
+    come = "add element inet weft m { 10.0.0.3 : jump c }\n"
+    batch.new[f"{RULES}/a.elements"] = FileSpec(f"{RULES}/a.elements", kept + come)
+    texts, calls = nft(batch)
     assert texts == ["load nftables rules"]
+    head = [
+        "flush table inet weft",
+        "delete element inet weft n { 10.0.0.2 }",
+        "delete map inet weft n",
+        "delete chain inet weft b",
+    ]
+    assert calls == [("nft --file /dev/stdin", "\n".join(head) + "\n" + new + "\n" + come)]
+
+
+def test_a_set_that_a_service_fills_stays_until_its_file_goes(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", table(map_m=MAP, chain_a="ip saddr vmap @m"))
+    put(
+        scope,
+        f"{RULES}/b.elements",
+        "add map inet weft m { type ipv4_addr : verdict; }\n" + elements("10.0.0.1 : drop"),
+    )
+    _, calls = nft(change(scope, f"{RULES}/a.nft", table(chain_b="accept")))
+    assert calls[0][1].startswith("flush table inet weft\ndelete chain inet weft a\n#")
+
+
+def test_rules_among_elements_come_back_to_a_changed_structure(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", table(chain_web="accept"))
+    put(scope, f"{RULES}/a.elements", statements(("web", "a")))
+    _, calls = nft(change(scope, f"{RULES}/a.nft", table(chain_web="accept", chain_db="accept")))
+    assert calls[0][1].endswith("\nadd rule inet weft web counter name a return\n")
+    assert "add counter" not in calls[0][1], "it goes on counting"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (table(map_m=MAP), table(map_m="type ipv4_addr : ipv4_addr")),
+        (table(set_m="type ipv4_addr"), table(map_m=MAP)),
+        (table(chain_c="type filter hook input priority 0;"), table(chain_c="type filter hook input priority 1;")),
+        (table(chain_c="type filter hook input priority 0;"), table(chain_c="accept")),
+        # What is in the set would keep the old limit.
+        (
+            table(set_s="flags dynamic", chain_c="add @s { ip saddr ct count over 1 } drop"),
+            table(set_s="flags dynamic", chain_c="add @s { ip saddr ct count over 2 } drop"),
+        ),
+        # Somebody else's way of writing.
+        (table(map_m=MAP), "table inet weft { map m { type ipv4_addr : verdict; }; }\n"),
+        (table(map_m=MAP), 'include "x"\n' + table(map_m=MAP)),
+    ],
+)
+def test_what_cannot_change_in_place_is_made_anew(scope: Recorder, old: str, new: str) -> None:
+    put(scope, f"{RULES}/a.nft", old)
+    put(scope, f"{RULES}/a.elements", elements("10.0.0.1 : accept"))
+    _, calls = nft(change(scope, f"{RULES}/a.nft", new))
     head = "table inet weft\ndelete table inet weft\n"
-    assert calls == [("nft --file /dev/stdin", head + new + elements("10.0.0.1 : 1.1.1.1"))]
+    assert calls == [("nft --file /dev/stdin", head + new + elements("10.0.0.1 : accept"))]
+
+
+def test_a_structure_that_does_not_fit_the_live_table_brings_the_whole(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", table(map_m=MAP))
+    scope.failing = 1
+    _, calls = nft(change(scope, f"{RULES}/a.nft", table(map_m=MAP, chain_c="accept")))
+    assert [text.splitlines()[0] for _argv, text in calls] == ["flush table inet weft", "table inet weft"]
+
+
+def test_a_table_of_a_new_family_replaces_what_has_its_name(scope: Recorder) -> None:
+    put(scope, f"{RULES}/a.nft", table(map_m=MAP))
+    new = table(chain_c="accept").replace("inet", "bridge")
+    _, calls = nft(change(scope, f"{RULES}/b.nft", new))
+    head = "flush table inet weft\ntable bridge weft\ndelete table bridge weft\n"
+    assert calls[0][1] == head + table(map_m=MAP) + "\n" + new + "\n"
 
 
 def test_elements_that_do_not_fit_the_live_table_bring_the_whole(scope: Recorder) -> None:
@@ -151,9 +230,8 @@ def test_the_last_structure_takes_its_table_with_it(scope: Recorder) -> None:
     assert calls[0][1] == "table inet weft\ndelete table inet weft\n"
 
 
-def test_nfts_complaint_names_the_file_and_its_line(scope: Recorder) -> None:
-    put(scope, f"{RULES}/a.nft", STRUCTURE)
-    text = nftables._replacement(change(scope, f"{RULES}/b.nft", "one\ntwo\n"))
+def test_nfts_complaint_names_the_file_and_its_line() -> None:
+    text = rulesets.replacement({}, {f"{RULES}/a.nft": STRUCTURE, f"{RULES}/b.nft": "one\ntwo\n"})
     assert text.explain("/dev/stdin:7:1-3: Error: x\ntwo\n^^^") == f"{RULES}/b.nft:2:1-3: Error: x\ntwo\n^^^"
 
 
@@ -167,12 +245,12 @@ def test_nfts_complaint_names_the_file_and_its_line(scope: Recorder) -> None:
     ],
 )
 def test_an_elements_deletion_names_its_key_alone(line: str, expected: str) -> None:
-    assert nftables.deletion(line).endswith(expected)
+    assert rulesets.deletion(line).endswith(expected)
 
 
 def test_a_line_that_is_no_element_is_refused() -> None:
     with pytest.raises(DeployError, match="no `add element` statement"):
-        nftables.deletion("flush ruleset")
+        rulesets.deletion("flush ruleset")
 
 
 def route(address: str) -> str:

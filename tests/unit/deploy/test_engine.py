@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import Result
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 
 def test_a_new_item_is_written_activated_and_recorded(host: Any) -> None:
@@ -280,3 +282,27 @@ def test_files_beside_obsolete_rules_go_with_the_removal(host: Any, monkeypatch:
 
 def _is_rules(path: str) -> bool:
     return path.endswith(".rules")
+
+
+def test_the_rules_of_a_new_item_join_those_of_others(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables that are made anew lose what their sets admit for a moment."""
+    loaded: list[str] = []
+
+    def nft(_scope: object, _argv: object, stdin: str) -> Result:
+        loaded.append(stdin)
+        return Result(0, "", "")
+
+    activation = "ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.nftables"
+    monkeypatch.setattr(f"{activation}.tables", lambda _leader: {"inet weft"})
+    monkeypatch.setattr(f"{activation}.attempt", lambda argv, stdin: nft(None, argv, stdin))
+    monkeypatch.setattr(Scope, "attempt_in_network", nft)
+    rules = [
+        host.item(name, f"table inet weft {{\n\tchain {name} {{\n\t}}\n}}\n", path=f"/etc/weft/nftables.d/{name}.nft",
+                  activate=[{"kind": "nftables"}])
+        for name in ("a", "b")
+    ]  # fmt: skip
+    host.run(rules[:1])
+    host.run(rules)
+    checks = [text.splitlines()[1] for text in loaded[::2]]
+    assert checks == ["delete table inet weft"] * 2, "whether a kernel would take the whole"
+    assert [text.splitlines()[0] for text in loaded[1::2]] == ["table inet weft", "flush table inet weft"]
