@@ -316,12 +316,21 @@ class Part:
         if not self.scope.running:
             return
         for step in self.steps:
-            kind = activator(step.activation)
-            wait_for(partial(_decided, step, self.scope), kind.patience())
-            reason = kind.unconfirmed(step, self.scope)
-            if reason is not None:
-                words = kind.last_words(step, self.scope)
-                raise DeployError(f"After the change {reason}.\n{words}".rstrip())
+            confirm(step, self.scope)
+
+
+def confirm(step: Step, scope: Scope) -> None:
+    """Wait until an activation is in force, or fail with the reason."""
+    kind = activator(step.activation)
+    decided, half = partial(_decided, step, scope), kind.patience() / 2
+    if not wait_for(decided, half):
+        if kind.remedy:
+            scope.run(kind.remedy)
+        wait_for(decided, half)
+    reason = kind.unconfirmed(step, scope)
+    if reason is not None:
+        words = kind.last_words(step, scope)
+        raise DeployError(f"After the change {reason}.\n{words}".rstrip())
 
 
 def was_secret(found: Optional[Found]) -> bool:

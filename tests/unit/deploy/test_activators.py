@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy import rulesets
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import part, rulesets
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import addresses, fdb, networkd, nftables
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import Result
@@ -423,3 +423,29 @@ def test_the_rules_of_a_link_go_with_it(scope: Recorder) -> None:
     assert scope.calls == [
         ("ip -4 -force -batch -", "rule delete priority 10020\nrule delete priority 30020\n"),
     ]
+
+
+class Deaf(Recorder):
+    """A host whose networkd has missed a device until it starts anew, if that helps."""
+
+    helps = True
+
+    def run(self, argv: object, stdin: str = "", timeout: float = 0) -> str:
+        self.attempt(argv)
+        self.there = {"wbr1"} if self.helps else set()
+        return ""
+
+
+def test_networkd_is_started_anew_once_where_waiting_does_not_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networkd, "PATIENCE_SECONDS", 0.02)
+    step, host = Step({"kind": "netdev", "device": "wbr1"}, set()), Deaf(tmp_path)
+    part.confirm(step, host)
+    part.confirm(step, host)
+    assert host.calls == [("systemctl restart systemd-networkd.service", "")]
+    helpless = Deaf(tmp_path)
+    helpless.helps = False
+    with pytest.raises(DeployError, match="After the change the device wbr1 does not exist"):
+        part.confirm(step, helpless)
+    assert len(helpless.calls) == 1

@@ -99,6 +99,8 @@ class Activator(ABC):
     """True if the live object is made of the files of several items: ending one item's part is a change of it."""
     offline = False
     """True if there is something to do while the machine does not run."""
+    remedy: tuple[str, ...] = ()
+    """The command that may help where half of the patience was of no use."""
 
     def key(self, activation: Activation) -> Key:
         """Two activations with one key concern the same live object."""

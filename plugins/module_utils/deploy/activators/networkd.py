@@ -85,7 +85,17 @@ class Reload:
             self.scope.run(["networkctl", "reconfigure", *there])
 
 
-class Netdev(Activator):
+class _Networkd(Activator):
+    """What networkd does once it is told to, in its own time."""
+
+    # networkd (252) may miss a device, or wait for a bridge that is no more; it finds all when it starts.
+    remedy = ("systemctl", "restart", "systemd-networkd.service")
+
+    def patience(self) -> float:
+        return PATIENCE_SECONDS
+
+
+class Netdev(_Networkd):
     """A device that networkd makes from a .netdev file; with the .network files that configure it."""
 
     kind = "netdev"
@@ -115,9 +125,6 @@ class Netdev(Activator):
         if device not in scope.devices():
             return f"the device {device} does not exist{scope.suffix}"
         return astray(step, scope)
-
-    def patience(self) -> float:
-        return PATIENCE_SECONDS
 
     def taken(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
@@ -163,7 +170,7 @@ def _forget(batch: Batch) -> list[Work]:
     return [Work(f"reload systemd-networkd{batch.scope.suffix}", _forgetting(batch).run)]
 
 
-class Network(Activator):
+class Network(_Networkd):
     """A .network file for a device that somebody else makes: a NIC, or an instance's port."""
 
     kind = "network"
@@ -179,9 +186,6 @@ class Network(Activator):
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
         return astray(step, scope) if device in scope.devices() else None
-
-    def patience(self) -> float:
-        return PATIENCE_SECONDS
 
     def remove(self, step: Step, batch: Batch) -> list[Work]:
         device, bridge = step.activation["device"], _bridge(step, batch.scope)
