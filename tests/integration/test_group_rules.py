@@ -333,16 +333,18 @@ def test_rules_and_live_connections(host: Host) -> None:
     assert Connection(PEER, "tcp", 23).told() and Connection(PEER, "tcp", 23, ADDRESSES[FAR]).told()
 
 
-def crowded() -> dict[str, Any]:
-    """Two tenants with few connections for each port, one of which is in no group."""
+def crowded(*more: str) -> dict[str, Any]:
+    """Two tenants with few connections for each port, one of which is in no group but ``more``."""
     variables, hosts = walkthrough()
     variables["weft_fabric"]["connections"] = MOST
     rules = [rule for rule in RULES if rule["protocol"] == "udp" or rule.get("ports") == 80]
     variables["weft_security_groups"] = [{"name": "web", "tenant": tenant, "rules": rules} for tenant in TENANTS]
+    variables["weft_security_groups"] += [{"name": name, "tenant": "admin"} for name in more]
     for instance in variables["weft_instances"]:
         if instance["name"] in (INSTANCES[TARGET], INSTANCES[OTHER]):
             instance["nics"][0]["security_groups"] = ["web"]
         if instance["name"] == INSTANCES[PEER]:
+            instance["nics"][0]["security_groups"] = list(more)
             instance["nics"][0]["qos"] = {"egress": "100M"}
     return slices_of(variables, hosts)["hv1"]
 
@@ -403,6 +405,14 @@ def test_connections_are_limited_by_port(busy: Host) -> None:
             assert live.told(), "it goes on"
         await_open(opener, target)
         live.end()
+
+
+def test_a_new_group_forgets_no_connections(busy: Host) -> None:
+    with crowd(TARGET, FAR, "tcp", 80):
+        assert not opens(TARGET, FAR)
+        busy.change(crowded("clients"))
+        assert not opens(TARGET, FAR), "it has all that it may"
+        assert opens(OTHER, BEYOND)
 
 
 def test_a_flood_of_connections_leaves_nothing_behind(busy: Host) -> None:

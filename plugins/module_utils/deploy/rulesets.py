@@ -23,6 +23,7 @@ _TABLE = re.compile(r"^\s*(?:add\s+|create\s+)?table\s+(ip|ip6|inet|arp|bridge|n
 _ADD = re.compile(r"^add\s+element\s+(?P<where>\S+\s+\S+\s+\S+)\s+\{(?P<elements>.*)\}\s*$")
 _COUNTER = re.compile(r"^add\s+(?P<name>counter\s+\S+\s+\S+\s+\S+)\s*$")
 _RULE = re.compile(r"^add\s+rule\s+(?P<chain>\S+\s+\S+\s+\S+)\s")
+_OF_SET = re.compile(r"^add\s+(?:element|map|set)\s+(\S+)\s+\S+\s+(\S+)\s")
 _AFTER_KEY = re.compile(r"\s+:\s+|\s+comment\s+|\s+timeout\s+")
 _LOCATION = re.compile(r"^/dev/stdin:(\d+):")
 
@@ -150,9 +151,11 @@ def conversion(before: Files, after: Files) -> Optional[str]:
     start = [f"flush table {family} weft" for family in sorted(was & becomes)] + takes
     for family in sorted(was ^ becomes):
         start += [f"table {family} weft", f"delete table {family} weft"]
-    # Elements whose set the structure does not have say themselves what it is: a service of the router's wrote them.
-    filled = {(words[2], words[4]) for words in map(str.split, _lines(after))}
+    # The file of elements that a service of the router's writes says itself what set they are of.
+    written = {match.groups() for match in map(_OF_SET.match, _lines(after)) if match is not None}
     start += [
-        one.deletion for one in goes if one.family in becomes and (one.is_chain or (one.family, one.name) not in filled)
+        one.deletion
+        for one in goes
+        if one.family in becomes and (one.is_chain or (one.family, one.name) not in written)
     ]
     return _statements(start) + "\n".join([*texts[1], ""]) + _statements(brings)
