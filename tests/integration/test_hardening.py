@@ -1,4 +1,4 @@
-"""What routers and their services may do: no more than they need (docs/security.md has the table)."""
+"""What routers, their services and those of hosts may do: no more than they need (docs/security.md has the table)."""
 
 from __future__ import annotations
 
@@ -36,10 +36,13 @@ def with_everything(intent: Intent) -> None:
     intent["weft_vpcs"][0]["router"]["bgp"] = {"asn": 65010, "neighbors": [{"address": "10.0.0.1", "asn": 65000}]}
 
 
-def status(cloud: Cloud, pid: str) -> tuple[set[str], bool]:
-    """What a process of the router may ever have, and whether a program can get it more."""
-    lines = cloud.in_router("vpc-1", f"cat /proc/{pid}/status").splitlines()
-    fields = dict(line.split(":\t", 1) for line in lines)
+def in_router(cloud: Cloud, pid: str) -> tuple[set[str], bool]:
+    return status(cloud.in_router("vpc-1", f"cat /proc/{pid}/status"))
+
+
+def status(text: str) -> tuple[set[str], bool]:
+    """What a process may ever have, and whether programs get it no more."""
+    fields = dict(line.split(":\t", 1) for line in text.splitlines())
     bounding = int(fields["CapBnd"], 16)
     return {BITS.get(bit, str(bit)) for bit in range(64) if bounding >> bit & 1}, fields["NoNewPrivs"] == "1"
 
@@ -48,14 +51,14 @@ def test_routers_may_do_what_they_need(fabric: Fabric) -> None:
     fabric.change(with_everything)
     fabric.run()
     cloud = fabric.cloud
-    assert status(cloud, "1") == (MACHINE, True)
+    assert in_router(cloud, "1") == (MACHINE, True)
     # Outside of its namespaces its root is nobody.
     leader = cloud.read("gw1", "systemctl show -P MainPID weft-router@vpc-1.admin").strip()
     child = cloud.read("gw1", f"cat /proc/{leader}/task/{leader}/children").strip()
     assert cloud.read("gw1", f"stat -c %u /proc/{child}").strip() != "0"
     for unit, wanted in SERVICES.items():
         main = cloud.in_router("vpc-1", f"systemctl show -P MainPID {unit}").strip()
-        assert status(cloud, main) == (wanted, True), unit
+        assert in_router(cloud, main) == (wanted, True), unit
         inside = f"nsenter --target={main} --mount -- sh -c"
         assert cloud.in_router("vpc-1", f"{inside} 'touch /usr/x 2>/dev/null || echo refused'") == "refused\n", unit
     # What only starts another unit runs for a moment.
@@ -63,3 +66,10 @@ def test_routers_may_do_what_they_need(fabric: Fabric) -> None:
     assert cloud.in_router("vpc-1", "ps -o user= -C dnsmasq").split() == ["dnsmasq"]
     assert steps.failures(cloud) == []
     assert fabric.run().changed == 0
+
+
+def test_the_keeper_of_a_hosts_rules_may_do_what_it_needs(fabric: Fabric) -> None:
+    main = fabric.cloud.read("hv1", "systemctl show -P MainPID weft-nftables.service").strip()
+    assert status(fabric.cloud.read("hv1", f"cat /proc/{main}/status")) == ({"net_admin"}, True)
+    inside = f"nsenter --target={main} --mount -- sh -c"
+    assert fabric.cloud.read("hv1", f"{inside} 'touch /etc/weft/x 2>/dev/null || echo refused'") == "refused\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,8 @@ from checks import steps
 from checks.cloud import Cloud
 from checks.fabric import Fabric
 from checks.frames import IPV4, datagram, frame, heard, send
+
+from lab.shell import patient
 
 pytestmark = pytest.mark.packets
 
@@ -99,16 +102,39 @@ def test_bridged_frames_in_a_dropping_chain_are_said(shared: Fabric) -> None:
     assert shared.run().changed == 0
 
 
-def test_a_flush_by_somebody_else_is_mended(fabric: Fabric) -> None:
+def await_rules(cloud: Cloud) -> None:
+    """What loads the rules again needs a moment."""
+    deadline = time.monotonic() + patient(10.0)
+    while {"table bridge weft", "table inet weft"} - set(cloud.read("hv1", "nft list tables").splitlines()):
+        assert time.monotonic() < deadline, cloud.read("hv1", "journalctl --unit weft-nftables --no-pager --lines 20")
+        time.sleep(0.05)
+
+
+def test_a_flush_by_somebody_else_is_mended_without_a_run(fabric: Fabric) -> None:
     cloud = fabric.cloud
-    cloud.read("hv1", "nft flush ruleset")
-    assert forged_passes(cloud)
-    assert fabric.run().changed > 0
-    assert not forged_passes(cloud)
-    # Debian's nftables.service flushes whatever one does with it: ours are there again without a run.
-    for how in ("start", "reload", "restart", "stop"):
-        cloud.read("hv1", f"systemctl {how} nftables.service")
-        assert not forged_passes(cloud), how
-        cloud.read("hv1", "nft list table inet weft")
+    # Debian's nftables.service flushes whatever one does with it.
+    services = [f"systemctl {how} nftables.service" for how in ("start", "reload", "restart", "stop")]
+    for command in ("nft flush ruleset", "nft delete table bridge weft", *services):
+        cloud.read("hv1", command)
+        await_rules(cloud)
+        assert not forged_passes(cloud), command
+    assert "Somebody deleted table bridge weft" in cloud.read("hv1", "journalctl --unit weft-nftables --no-pager")
     assert steps.failures(cloud, [4, 5, 7, 10]) == []
+    assert fabric.run().changed == 0
+
+    cloud.read("hv1", "systemctl kill --signal=KILL weft-nftables.service; sleep 2; nft flush ruleset")
+    await_rules(cloud)
+    assert not forged_passes(cloud)
+    assert fabric.run().changed == 0
+
+
+def test_a_run_mends_what_was_flushed_while_nobody_looked(fabric: Fabric) -> None:
+    cloud = fabric.cloud
+    cloud.read("hv1", "systemctl stop weft-nftables.service; nft flush ruleset")
+    assert forged_passes(cloud)
+    assert fabric.run("--check").changed == 1
+    assert fabric.run().changed == 1
+    assert not forged_passes(cloud)
+    cloud.read("hv1", "nft flush ruleset")
+    await_rules(cloud)
     assert fabric.run().changed == 0

@@ -181,7 +181,7 @@ def _firewalls(facts: Facts) -> Iterator[Found]:
         yield Found(
             "WEFT-P11-nftables-flush",
             "/etc/nftables.conf",
-            "flushes the ruleset, and nftables.service is in use: its restart removes everybody's tables, ours too",
+            "flushes the ruleset, and nftables.service is in use: its restart deletes all tables, ours for a moment",
             "Replace `flush ruleset` there by `table X; delete table X` for your own tables.",
             "warning",
         )
