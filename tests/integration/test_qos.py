@@ -186,7 +186,7 @@ def _repaired(fabric: Fabric) -> None:
     assert fabric.run("--check").changed == 1
     fabric.run()
     assert shaped(cloud) == before
-    cloud.read("hv1", "nft delete table bridge weft; systemctl restart weft-nftables.service")
+    cloud.read("hv1", "nft delete table bridge weft")
     cloud.read("hv1", "systemctl restart lab-instance@admin.vpc-ins3.service")
     cloud.read("gw1", "systemctl restart weft-router@vpc-1.admin.service")
     deadline = time.monotonic() + patient(20.0)
