@@ -73,7 +73,8 @@ class Removal:
                 batch.old[path] = found.content if found is not None else None
                 if found is not None:
                     self.host.report.file(scope.tree.real(path), found, None, was_secret(found))
-        steps = list(self._steps(scope_name, gone))
+        # Rules are the last to go: until then what passes is under them.
+        steps = sorted(self._steps(scope_name, gone), key=lambda step: activator(step.activation).outlasts)
         # A machine that goes as a whole is stopped, not taken apart while its tenant's traffic still passes.
         live = scope.running and (scope_name in self.payload.scopes)
         if live:

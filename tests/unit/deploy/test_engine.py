@@ -284,25 +284,42 @@ def _is_rules(path: str) -> bool:
     return path.endswith(".rules")
 
 
-def test_the_rules_of_a_new_item_join_those_of_others(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables that are made anew lose what their sets admit for a moment."""
-    loaded: list[str] = []
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What nft was asked to check and to load, which it does."""
+    texts: list[str] = []
 
     def nft(_scope: object, _argv: object, stdin: str) -> Result:
-        loaded.append(stdin)
+        texts.append(stdin)
         return Result(0, "", "")
 
     activation = "ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.nftables"
     monkeypatch.setattr(f"{activation}.tables", lambda _leader: {"inet weft"})
     monkeypatch.setattr(f"{activation}.attempt", lambda argv, stdin: nft(None, argv, stdin))
     monkeypatch.setattr(Scope, "attempt_in_network", nft)
-    rules = [
-        host.item(name, f"table inet weft {{\n\tchain {name} {{\n\t}}\n}}\n", path=f"/etc/weft/nftables.d/{name}.nft",
-                  activate=[{"kind": "nftables"}])
-        for name in ("a", "b")
-    ]  # fmt: skip
+    return texts
+
+
+def rules_of(host: Any, name: str, *more: dict[str, Any]) -> Any:
+    """An item of one file of rules, and what else it activates."""
+    text = f"table inet weft {{\n\tchain {name} {{\n\t}}\n}}\n"
+    path = f"/etc/weft/nftables.d/{name}.nft"
+    return host.item(name, text, path=path, activate=[{"kind": "nftables"}, *more])
+
+
+def test_the_rules_of_a_new_item_join_those_of_others(host: Any, loaded: list[str]) -> None:
+    """Tables that are made anew lose what their sets admit for a moment."""
+    rules = [rules_of(host, name) for name in ("a", "b")]
     host.run(rules[:1])
     host.run(rules)
     checks = [text.splitlines()[1] for text in loaded[::2]]
     assert checks == ["delete table inet weft"] * 2, "whether a kernel would take the whole"
     assert [text.splitlines()[0] for text in loaded[1::2]] == ["table inet weft", "flush table inet weft"]
+
+
+def test_rules_are_the_last_to_go(host: Any, loaded: list[str]) -> None:
+    """Who keeps them would bring them back, and until then what passes is under them."""
+    command = {"kind": "command", "creates": "/etc/weft/nftables.d/a.nft", "remove": "true"}
+    host.run([rules_of(host, "a", command), rules_of(host, "b")])
+    assert host.run([], "removal")["actions"] == ["run true", "load nftables rules"]
+    assert loaded[-1].splitlines() == ["table inet weft", "delete table inet weft"]

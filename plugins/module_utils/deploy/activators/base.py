@@ -97,6 +97,8 @@ class Activator(ABC):
     """Within a part of a change the lower ranks come first: rules (0), then links (1), then all that uses them."""
     shared = False
     """True if the live object is made of the files of several items: ending one item's part is a change of it."""
+    outlasts = False
+    """True if the live object ends after all others that end in its scope."""
     offline = False
     """True if there is something to do while the machine does not run."""
     remedy: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ class Nftables(Activator):
     kind = "nftables"
     rank = 0
     shared = True
+    outlasts = True
 
     def files(self, activation: object, owned: Iterable[str]) -> set[str]:
         return {path for path in owned if belongs(path)}
