@@ -42,13 +42,15 @@ def prepare() -> None:
 
 def install(tools: Mapping[str, str]) -> None:
     """Install the packages of those programs that are not here; one lab at a time, as apt would not wait."""
-    with locked(CACHE / "packages.lock"):
+    with locked(CACHE / "locks" / "packages"):
         missing = sorted({package for tool, package in tools.items() if not shutil.which(tool)})
         if missing:
             with step(f"install {' '.join(missing)} on this computer"):
                 env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-                run(["apt-get", "-qq", "update"], env=env)
-                run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", *missing], env=env)
+                # Somebody else on this computer may be installing something just now.
+                apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600"]
+                run([*apt, "update"], env=env)
+                run([*apt, "install", "-y", "--no-install-recommends", *missing], env=env)
 
 
 def mirrors() -> tuple[str, str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab import cache
 from lab.host import sources
-from lab.paths import CACHE
-from lab.shell import locked, quietly, run, step
+from lab.shell import quietly, run
 
 BASE_PACKAGES = [
     "systemd", "systemd-sysv", "dbus", "libpam-systemd", "ca-certificates", "kmod", "udev",
@@ -55,28 +52,14 @@ def packages(image: str, suite: str) -> list[str]:
     return [name for name in PACKAGES[image] if name not in NOT_IN.get(suite, set())]
 
 
-def recipe_hash(image: str, suite: str) -> str:
-    recipe = [image, suite, packages(image, suite), MASKED, DISABLED, FILES, 1]
-    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
-
-
 def ensure(image: str, suite: str) -> Path:
     """The tree of an image, built now if this recipe was never built."""
-    tree = CACHE / "images" / f"{image}-{suite}-{recipe_hash(image, suite)}"
-    if tree.exists():
-        return tree
-    with locked(CACHE / f"image-{image}-{suite}.lock"):
-        if not tree.exists():
-            with step(f"build the image '{image}' ({suite})"):
-                _build(image, suite, tree)
-    return tree
+    recipe = cache.recipe_hash(image, suite, packages(image, suite), MASKED, DISABLED, FILES, 1)
+    what = f"build the image '{image}' ({suite})"
+    return cache.ensure("images", f"{image}-{suite}-{recipe}", what, lambda tree: _build(image, suite, tree))
 
 
-def _build(image: str, suite: str, tree: Path) -> None:
-    building = tree.with_suffix(".building")
-    if building.exists():  # left by a killed build
-        shutil.rmtree(building)
-    building.parent.mkdir(parents=True, exist_ok=True)
+def _build(image: str, suite: str, building: Path) -> None:
     bootstrap(suite, packages(image, suite), building)
     for name, text in FILES.items():
         file = building / name
@@ -94,7 +77,6 @@ def _build(image: str, suite: str, tree: Path) -> None:
     for unit in DISABLED:
         quietly([*systemctl, "disable", unit])
     run([*systemctl, "enable", "systemd-networkd.service"])
-    os.rename(building, tree)
 
 
 def bootstrap(suite: str, wanted: list[str], tree: Path, extra: Sequence[str] = ()) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab import machine, netns, topology
+from lab import machine, mirror, netns, topology
 from lab.errors import LabError
 from lab.paths import Paths
 from lab.topology import Node, Topology
@@ -35,7 +35,7 @@ def once(paths: Paths, shape: Topology, node: Node) -> int:
     record = paths.node(node.name) / "leader"
     netns.detach(paths, node)
     # nsenter replaces itself by nspawn (no pid namespace is entered), so this is nspawn's pid.
-    nspawn = subprocess.Popen(machine.command(paths, node), stdin=subprocess.DEVNULL)
+    nspawn = subprocess.Popen(machine.command(paths, node, mirror.place(shape.suite)), stdin=subprocess.DEVNULL)
     netns.attach(paths, shape, node)
     while nspawn.poll() is None:
         try:

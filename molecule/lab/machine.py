@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab import netns, router_images, units
 from lab.errors import LabError
-from lab.paths import CACHE, PACKAGE, Paths
+from lab.paths import PACKAGE, Paths
 from lab.shell import patient, quietly, run
 from lab.topology import Node, Topology
 
@@ -46,13 +46,11 @@ def prepare(paths: Paths, topology: Topology, node: Node, image: Path, fresh_ima
     units.write(root, paths, topology, node)
 
 
-def command(paths: Paths, node: Node) -> list[str]:
-    """The whole nspawn call of a node."""
+def command(paths: Paths, node: Node, archive: Path) -> list[str]:
+    """The whole nspawn call of a node; `archive` is where its packages come from."""
     home = paths.node(node.name)
     binds = [f"--bind={home / part}:{target}" for part, target in PLAIN.items()]
-    mirror = CACHE / "mirror"
-    mirror.mkdir(parents=True, exist_ok=True)
-    binds += [f"--bind-ro={mirror}:/var/lib/lab/mirror", f"--bind-ro={PACKAGE / 'guest'}:/usr/local/lib/lab"]
+    binds += [f"--bind-ro={archive}:/var/lib/lab/mirror", f"--bind-ro={PACKAGE / 'guest'}:/usr/local/lib/lab"]
     binds += [f"--bind={device}" for device in ("/dev/net/tun", "/dev/fuse") if Path(device).exists()]
     cards = [f"--network-veth-extra={netns.host_end(node.name, card.name)}:{card.name}" for card in node.cards]
     # A node ends with its keeper: without one it could not come back from a reboot.

@@ -5,16 +5,13 @@ Nodes have no way out, yet the collection builds router images on them with the 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
 
-from lab import image
+from lab import cache, image
 from lab.host import sources
-from lab.paths import CACHE
-from lab.shell import locked, run, step
+from lab.shell import run
 
 ROUTER_PACKAGES = [
     "apt", "systemd", "systemd-sysv", "dbus", "iproute2", "nftables", "conntrack", "dnsmasq", "haproxy", "frr",
@@ -31,23 +28,25 @@ def wanted(suite: str) -> list[str]:
     return sorted({*ROUTER_PACKAGES, *image.packages("node", suite), *image.packages("wan", suite)})
 
 
-def ensure(suite: str) -> None:
-    """Download the packages of a suite and index them, unless that was done for this very list."""
-    mirror = CACHE / "mirror"
-    stamp = mirror / "dists" / suite / "recipe"
-    recipe = hashlib.sha256(json.dumps([wanted(suite), MINBASE, 1]).encode()).hexdigest()
-    with locked(CACHE / "mirror.lock"):
-        if stamp.exists() and stamp.read_text() == recipe:
-            return
-        with step(f"download the nodes' package archive ({suite})"):
-            _download(mirror, suite)
-            _index(mirror, suite)
-            stamp.write_text(recipe)
+def place(suite: str) -> Path:
+    """The archive of a suite, whether it is there or not."""
+    return cache.CACHE / "mirrors" / f"{suite}-{cache.recipe_hash(wanted(suite), MINBASE, 2)}"
+
+
+def ensure(suite: str) -> Path:
+    """The archive of a suite: its packages are downloaded and indexed, unless that was done for this very list."""
+    what = f"download the nodes' package archive ({suite})"
+    return cache.ensure("mirrors", place(suite).name, what, lambda mirror: _make(mirror, suite))
+
+
+def _make(mirror: Path, suite: str) -> None:
+    _download(mirror, suite)
+    _index(mirror, suite)
 
 
 def _download(mirror: Path, suite: str) -> None:
     """Let apt resolve everything on an empty system of its own, and keep what it fetches."""
-    home = CACHE / f"apt-{suite}"
+    home = mirror / "apt"
     for part in ("state/lists/partial", "cache/archives/partial", "etc"):
         (home / part).mkdir(parents=True, exist_ok=True)
     (home / "state/status").write_text("")

@@ -1,7 +1,8 @@
-"""Where the lab keeps things: one directory per lab, one shared cache."""
+"""Where the lab keeps things: one directory per lab in the checkout, and one cache for all checkouts."""
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,9 @@ from lab.errors import LabError
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parent.parent
 BASE = ROOT / ".cache" / "lab"
-CACHE = BASE / "cache"
+CACHE = Path(os.environ.get("WEFT_CACHE") or "/var/cache/weft-lab")
+# Locks of this checkout. An id has at most four characters, so this is no lab's directory.
+LOCKS = BASE / "locks"
 ID_PATTERN = re.compile(r"[a-z0-9]{1,4}")
 
 
@@ -27,12 +30,11 @@ class Paths:
 
     @property
     def state(self) -> Path:
-        # "cache" has five letters and an id at most four, so the two never clash.
         return BASE / self.lab
 
     @property
     def lock(self) -> Path:
-        return CACHE / f"lab-{self.lab}.lock"
+        return LOCKS / f"lab-{self.lab}"
 
     @property
     def topology(self) -> Path:

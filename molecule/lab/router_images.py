@@ -1,7 +1,7 @@
 """Router images that other labs built: handed to a new lab's router nodes, taken from those that have them.
 
-Images are trees of hard links: a node has its own, so that removing it takes nothing from another lab, and handing
-one over costs no copying. Their files are an overlay's lower layer and are never written to.
+Images are trees of hard links where the cache is on the lab's own file system, else copies: a node has its own, so that
+removing it takes nothing from another lab. Their files are an overlay's lower layer and are never written to.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def seed(images: Path, suite: str) -> None:
 
 def harvest(images: Path, suite: str) -> None:
     """Keep what a node has built for other labs."""
-    with locked(CACHE / "router-images.lock"):
+    with locked(CACHE / "locks" / "router-images"):
         _link_missing(images, cache(suite))
 
 
@@ -35,5 +35,11 @@ def _link_missing(source: Path, target: Path) -> None:
         if finished and not (target / image.name).exists():
             partial = target / f"{image.name}.partial"
             run(["rm", "-rf", str(partial)])
-            run(["cp", "-al", str(image), str(partial)])
+            copy(image, partial)
             partial.rename(target / image.name)
+
+
+def copy(tree: Path, target: Path) -> None:
+    """Copy a tree, as hard links where both places are on one file system."""
+    linked = ["--link"] if tree.stat().st_dev == target.parent.stat().st_dev else []
+    run(["cp", "--archive", *linked, str(tree), str(target)])

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import image, mirror
+from lab import image, mirror, router_images
 from lab.paths import BASE, CACHE
 from lab.qemu import initramfs, tree
-from lab.qemu.places import HOME
+from lab.qemu.places import CACHE_IN_GUEST, HOME
 from lab.shell import run, step
 
 # Sparse: only what is written takes room. The labs are on the second disk, with the cache they make hard links into.
@@ -63,11 +63,10 @@ def _system() -> Path:
 
 def _lab(suite: str) -> Path:
     trees = [image.ensure(name, suite) for name in image.PACKAGES]
-    mirror.ensure(suite)
     routers = sorted(path for path in (CACHE / "router-images" / suite).glob("*") if _complete(path))
-    parts = [*trees, CACHE / "mirror/pool" / suite, CACHE / "mirror/dists" / suite, *routers]
-    names = [str(part.relative_to(BASE)) for part in parts]
-    recipe = "\n".join([*names, (CACHE / "mirror/dists" / suite / "recipe").read_text()])
+    parts = [*trees, mirror.ensure(suite), *routers]
+    names = [str(CACHE_IN_GUEST.relative_to(BASE) / part.relative_to(CACHE)) for part in parts]
+    recipe = "\n".join(names)
     disk = HOME / f"lab-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not disk.exists():
         _forget(HOME.glob("lab-*"))
@@ -76,8 +75,8 @@ def _lab(suite: str) -> Path:
             _forget([staging])
             for part, name in zip(parts, names, strict=True):
                 (staging / name).parent.mkdir(parents=True, exist_ok=True)
-                # Links to the same files: mke2fs copies them anyway.
-                run(["cp", "--archive", "--link", str(part), str(staging / name)])
+                # Links where they can be had: mke2fs copies the files anyway.
+                router_images.copy(part, staging / name)
             _write(staging, disk.with_suffix(".building"), LAB_SIZE)
             shutil.rmtree(staging)
             os.rename(disk.with_suffix(".building"), disk)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from lab.paths import CACHE, ROOT
+from lab.paths import BASE, CACHE, ROOT
 
 # Beside the images, not beside the labs: whatever is there besides "cache" is a lab by its id.
 HOME = CACHE / "guest"
 LOCK = CACHE / "guest.lock"
+# In the guest the cache is on the disk of its labs, which it makes hard links to.
+CACHE_IN_GUEST = BASE / "cache"
 KEY = HOME / "id_ed25519"
 CONSOLE = HOME / "console.log"
 SYNCED = HOME / "synced.json"

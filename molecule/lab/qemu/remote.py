@@ -17,7 +17,7 @@ from lab.errors import LabError
 from lab.paths import ROOT, Paths
 from lab.qemu import vm
 from lab.qemu.ask import PORT
-from lab.qemu.places import CONSOLE, CONTROLLER, KEY, SSH, SYNCED
+from lab.qemu.places import CACHE_IN_GUEST, CONSOLE, CONTROLLER, KEY, SSH, SYNCED
 from lab.shell import quietly, run
 
 OPTIONS = [
@@ -98,6 +98,7 @@ def environment(slowness: float) -> dict[str, str]:
         "ANSIBLE_TIMEOUT": f"{10 * slowness:.0f}",
         "ANSIBLE_GATHER_TIMEOUT": f"{10 * slowness:.0f}",
         "ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/.cache/collections",
+        "WEFT_CACHE": str(CACHE_IN_GUEST),
     }
 
 
