@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab import cache, image
 from lab.host import sources
+from lab.paths import CACHE
 from lab.shell import run
 
 ROUTER_PACKAGES = [
@@ -30,7 +31,7 @@ def wanted(suite: str) -> list[str]:
 
 def place(suite: str) -> Path:
     """The archive of a suite, whether it is there or not."""
-    return cache.CACHE / "mirrors" / f"{suite}-{cache.recipe_hash(wanted(suite), MINBASE, 2)}"
+    return CACHE / "mirrors" / f"{suite}-{cache.recipe_hash(wanted(suite), MINBASE, 2)}"
 
 
 def ensure(suite: str) -> Path:
