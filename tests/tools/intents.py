@@ -22,6 +22,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import make_pla
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
 
 ROOT = Path(__file__).resolve().parents[2]
+_PARTS = ("", ":certificate", ":key")
 GOLDEN_ERRORS = ROOT / "tests/golden/errors"
 
 
@@ -48,15 +49,21 @@ def findings_of(variables: Mapping[Any, Any], hosts: Hosts) -> list[Finding]:
 
 
 @cache
-def _walkthrough() -> dict[str, Any]:
-    inventory = ROOT / "inventories/walkthrough/group_vars/all/fabric.yml"
-    hosts = ROOT / "tests/golden/walkthrough-hosts.yml"
+def _example(name: str) -> dict[str, Any]:
+    inventory = ROOT / f"inventories/{name}/group_vars/all/fabric.yml"
+    hosts = ROOT / f"tests/golden/{name}-hosts.yml"
     return {"variables": yaml.safe_load(inventory.read_text()), "hosts": yaml.safe_load(hosts.read_text())}
 
 
 def walkthrough() -> tuple[dict[str, Any], Hosts]:
     """The walkthrough's variables, free to be changed, and its hosts."""
-    document = copy.deepcopy(_walkthrough())
+    document = copy.deepcopy(_example("walkthrough"))
+    return document["variables"], hosts_from(document["hosts"])
+
+
+def everything() -> tuple[dict[str, Any], Hosts]:
+    """The variables of the fabric that has every key, free to be changed, and its hosts."""
+    document = copy.deepcopy(_example("everything"))
     return document["variables"], hosts_from(document["hosts"])
 
 
@@ -65,4 +72,5 @@ def slices_of(variables: Mapping[str, Any], hosts: Hosts) -> dict[str, dict[str,
     intent, _warnings = load(variables, hosts)
     now, rest = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
     values = allocate(Ledger(intent.fabric.name), list(requests(intent)), now, rest).values
-    return make_plan(intent, values, "", {name: {} for name in hosts.by_name}).hosts
+    digests = {f"{one.tenant}/{one.name}{part}": "0" * 64 for one in intent.certificates for part in _PARTS}
+    return make_plan(intent, values, "", {name: {} for name in hosts.by_name}, digests).hosts

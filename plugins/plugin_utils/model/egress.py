@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Somebody
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import Service
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Prefix
 
@@ -16,4 +17,4 @@ class EgressRule(Service):
 
     kind: ClassVar[str] = "egress rule"
 
-    cidrs: tuple[Prefix, ...] = Field(default=(), description="Destinations; default every one.")
+    cidrs: Somebody[Prefix] = Field(default=(), description="Destinations; default every one.")

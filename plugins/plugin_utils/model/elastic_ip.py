@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import AddressRule
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Flag, Name, Reference
@@ -29,6 +30,6 @@ class ElasticIp(Node):
         default=None, description="Whether the instance's own connections leave with it; default the first by name."
     )
     qos: Qos | None = Field(default=None, description="Bandwidth of the address on the public network.")
-    firewall: tuple[AddressRule, ...] | None = Field(
+    firewall: Explicit[tuple[AddressRule, ...]] = Field(
         default=None, description="All that is admitted to the address; default whatever it leads to."
     )

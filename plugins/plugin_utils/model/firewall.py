@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Somebody
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import OrderedRule, Traffic
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Prefix, Reference
@@ -18,7 +19,7 @@ class AddressRule(Traffic):
     kind: ClassVar[str] = "firewall rule"
 
     name: Name = Field(description="Name, unique for the address, which its counter has.")
-    cidrs: tuple[Prefix, ...] = Field(default=(), description="Callers; default everybody.")
+    cidrs: Somebody[Prefix] = Field(default=(), description="Callers; default everybody.")
 
 
 class InterfaceRule(OrderedRule):
@@ -26,8 +27,8 @@ class InterfaceRule(OrderedRule):
 
     kind: ClassVar[str] = "firewall rule"
 
-    sources: tuple[Prefix, ...] = Field(default=(), description="Sources; default every one.")
-    destinations: tuple[Prefix, ...] = Field(default=(), description="Destinations; default every one.")
+    sources: Somebody[Prefix] = Field(default=(), description="Sources; default every one.")
+    destinations: Somebody[Prefix] = Field(default=(), description="Destinations; default every one.")
 
 
 class InterfaceFirewall(Node):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict, StringConstraints
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit, Some
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     IDENTITY_PATTERN,
@@ -29,9 +30,11 @@ class IpsecConnection(Node):
 
     name: Name = Field(description="Name, unique in the VPC.")
     virtual_ip: Reference = Field(description="Virtual IP of the same VPC; its other services stay.")
-    peer: Address | None = Field(default=None, description="Address of the site's gateway; default: it may have any.")
+    peer: Explicit[Address] = Field(
+        default=None, description="Address of the site's gateway; default: it may have any."
+    )
     peer_cidrs: tuple[Prefix, ...] = Field(description="Networks of the site.")
-    networks: tuple[Reference, ...] = Field(default=(), description="Networks of the VPC; default all.")
+    networks: Some[Reference] = Field(default=(), description="Networks of the VPC; default all.")
     psk: Text | None = Field(
         default=None,
         description="Pre-shared key, from Vault, say: 8 to 128 characters; 0x and 0s begin hexadecimal and Base64.",
@@ -46,11 +49,13 @@ class IpsecConnection(Node):
         default=None,
         description="As whom the router shows itself: address, name or user@name; default: the virtual IP.",
     )
-    peer_id: Identity | None = Field(default=None, description="As whom the peer shows itself; default: its address.")
+    peer_id: Explicit[Identity] = Field(
+        default=None, description="As whom the peer shows itself; default: its address."
+    )
     passive: Flag = Field(default=False, description="Whether the router waits for the peer instead of calling it.")
     ike_version: Literal[1, 2] = Field(default=2, description="1 is for peers that know no better.")
-    ike_proposals: tuple[Text, ...] = Field(default=(), description=f"Ciphers of IKE, {_PROPOSALS}.")
-    esp_proposals: tuple[Text, ...] = Field(default=(), description=f"Ciphers of the tunnels, {_PROPOSALS}.")
+    ike_proposals: Some[Text] = Field(default=(), description=f"Ciphers of IKE, {_PROPOSALS}.")
+    esp_proposals: Some[Text] = Field(default=(), description=f"Ciphers of the tunnels, {_PROPOSALS}.")
     ike_lifetime: Annotated[int, Strict(), Field(ge=600, le=604800)] = Field(
         default=86400, description="Seconds until the peers authenticate each other anew."
     )

@@ -14,6 +14,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import (
     StringConstraints,
     WithJsonSchema,
 )
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit, Somebody
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
@@ -182,10 +183,10 @@ class HttpRule(Node):
 
     kind: ClassVar[str] = "rule"
 
-    host: HostName | None = Field(
+    host: Explicit[HostName] = Field(
         default=None, description="Host that is asked for, or `*.` and a domain for all hosts in it."
     )
-    path_prefix: UrlPath | None = Field(
+    path_prefix: Explicit[UrlPath] = Field(
         default=None, description="Path that is asked for; it stands for all paths below it, too."
     )
     group: Name = Field(description="Backend group of the listener.")
@@ -205,7 +206,7 @@ class Listener(Balanced):
         description="Certificates of the tenant's, for `https`. Clients that name a host get the one for it, others "
         "the first.",
     )
-    allowed_cidrs: tuple[Prefix, ...] = Field(default=(), description="Sources that may connect; default all.")
+    allowed_cidrs: Somebody[Prefix] = Field(default=(), description="Sources that may connect; default all.")
     denied_cidrs: tuple[Prefix, ...] = Field(default=(), description="Sources that may not, even if they are allowed.")
     rules: tuple[HttpRule, ...] = Field(
         default=(), description="Requests that other backends answer; the first rule that fits counts."

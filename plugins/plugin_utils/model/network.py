@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, default_gateway, subnet_spans
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.egress import EgressRule
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Some
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network_acl import ALLOW
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.provider_network import IpRange, address_pairs
@@ -38,12 +39,10 @@ class Network(Node):
     vni: Vni | None = Field(default=None, description="VNI of the segment; default: allocated from the pool.")
     cidr: Cidr = Field(description="The subnet.")
     gateway: Address | None = Field(default=None, description="The router's address; default the first host address.")
-    ip_ranges: tuple[IpRange, ...] = Field(default=(), description="Addresses to give out; default the whole subnet.")
+    ip_ranges: Some[IpRange] = Field(default=(), description="Addresses to give out; default the whole subnet.")
     dhcp: Flag = Field(default=True, description="Whether the router answers DHCP.")
     dns_domain: DomainName | None = Field(default=None, description="Domain of its instances; default the fabric's.")
-    dns_servers: tuple[Address, ...] | None = Field(
-        default=None, description="DNS servers given out; default the router."
-    )
+    dns_servers: Some[Address] = Field(default=(), description="DNS servers given out; default the router.")
     ntp_servers: tuple[Address, ...] = Field(default=(), description="NTP servers given out.")
     dhcp_options: DhcpOptions = Field(default_factory=dict, description="Further DHCP options: code and value.")
     mtu: Mtu | None = Field(default=None, description="MTU of the guests; default what the pool's underlay leaves.")

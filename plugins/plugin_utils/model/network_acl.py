@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import BeforeValidator, Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Somebody
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import OrderedRule, in_order
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Prefix, refuse
@@ -30,7 +31,7 @@ class AclRule(OrderedRule):
     direction: Literal["ingress", "egress"] = Field(
         description="`ingress`: what goes into the network; `egress`: what comes from it."
     )
-    cidrs: tuple[Prefix, ...] = Field(
+    cidrs: Somebody[Prefix] = Field(
         default=(), description="Sources of `ingress`, destinations of `egress`; default every one."
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Somebody
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, PortRange, Ports, Prefix, Reference
@@ -23,7 +24,7 @@ class PortForward(Node):
     port: Ports = Field(description='Port, or a range like "2000-2010".')
     target: Reference = Field(description="Instance; `instance:1`: its second NIC; `instance/name`: a secondary IP.")
     target_port: Ports | None = Field(default=None, description="Port or range at the target; default the same.")
-    allowed_cidrs: tuple[Prefix, ...] = Field(
+    allowed_cidrs: Somebody[Prefix] = Field(
         default=(), description="Who may use it; default everybody. Others are rejected."
     )
     qos: Qos | None = Field(default=None, description="Bandwidth of these ports, within that of the virtual IP.")

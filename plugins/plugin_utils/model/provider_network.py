@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, subnet_spans
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit, Some
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Address,
@@ -37,7 +38,7 @@ class ProviderRange(IpRange):
 
     kind: ClassVar[str] = "range of a provider network"
 
-    tenant: Reference | None = Field(
+    tenant: Explicit[Reference] = Field(
         default=None, description="Tenant that alone gets addresses of the range, before any others; default everybody."
     )
 
@@ -56,13 +57,13 @@ class ProviderNetwork(Node):
     clusters: tuple[Reference, ...] = Field(description="Inventory groups whose hosts have this network.")
     cidr: Cidr | None = Field(default=None, description="Subnet of the network.")
     gateway: Address | None = Field(default=None, description="Gateway; inside the CIDR, outside the ranges.")
-    ip_ranges: tuple[ProviderRange, ...] = Field(
+    ip_ranges: Some[ProviderRange] = Field(
         default=(), description="Addresses that are ours to give; default the whole subnet."
     )
     reserved_ips: tuple[Address, ...] = Field(
         default=(), description="Single addresses that nobody gets, inside the ranges or not."
     )
-    dns_servers: tuple[Address, ...] = Field(default=(), description="DNS servers of the network.")
+    dns_servers: Some[Address] = Field(default=(), description="DNS servers of the network.")
     services: tuple[Service, ...] = Field(default=(), description="What the network is for.")
     mtu: Mtu = Field(default=1500, description="MTU of the network, in bytes.")
     shared_with: SharedWith = Field(default="all", description="Tenants that may use it, or `all`.")

@@ -8,6 +8,7 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import Annotated, ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Cidr, Reference
 
@@ -18,7 +19,7 @@ class Route(Node):
     kind: ClassVar[str] = "route"
 
     destination: Cidr = Field(description="Prefix. With `source` it may be 0.0.0.0/0: all that leaves the VPC.")
-    source: Cidr | None = Field(
+    source: Explicit[Cidr] = Field(
         default=None, description="Only packets from these addresses take the route, and they take it before any other."
     )
     type: Literal["static", "blackhole"] = Field(default="static", description="`blackhole`: packets are dropped.")

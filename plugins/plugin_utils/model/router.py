@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict, StringConstraints
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.dynamic_routing import Bgp, Ospf
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import InterfaceFirewall
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Some
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     MEMORY_PATTERN,
@@ -51,7 +52,7 @@ class RouterOffering(Node):
     )
     image: Reference = Field(description="Router image.")
     public_network: Reference = Field(description="Provider network with service `public` that the router goes out by.")
-    dns_servers: tuple[Address, ...] = Field(default=(), description="Servers to forward to instead of the fabric's.")
+    dns_servers: Some[Address] = Field(default=(), description="Servers to forward to instead of the fabric's.")
     management_network: Reference | None = Field(
         default=None, description="Provider network with service `management`."
     )

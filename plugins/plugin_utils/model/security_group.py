@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit, Somebody
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import Traffic
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Prefix, Reference, Text
@@ -18,13 +19,11 @@ class SecurityGroupRule(Traffic):
     kind: ClassVar[str] = "security group rule"
 
     direction: Literal["ingress", "egress"] = Field(description="Whether it is about what comes in or what goes out.")
-    cidrs: tuple[Prefix, ...] | None = Field(
-        default=None, description="Who comes in, or where it goes; default everybody."
-    )
-    address_group: Reference | None = Field(
+    cidrs: Somebody[Prefix] = Field(default=(), description="Who comes in, or where it goes; default everybody.")
+    address_group: Explicit[Reference] = Field(
         default=None, description="Address group of the tenant's that says so instead of `cidrs`."
     )
-    security_group: Reference | None = Field(
+    security_group: Explicit[Reference] = Field(
         default=None, description="Security group of the tenant's whose members are meant, instead of `cidrs`."
     )
 

@@ -12,6 +12,7 @@ SHAPE_RULES = {
     "WEFT-intent-choice": "Where there is a choice, one of its words is given.",
     "WEFT-intent-name": "Names, domains, interfaces and references are made of the characters that they can have.",
     "WEFT-intent-limit": "A number lies within its limits.",
+    "WEFT-intent-empty": "A list or a value that narrows who or what is meant is left out rather than left empty.",
     "WEFT-intent-length": "A text is neither empty nor too long.",
     "WEFT-P1-vni": "A VNI lies between 1 and 16777214.",
     "WEFT-P5-vlan": "A VLAN id lies between 1 and 4094.",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal, TypeVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Ports
 
@@ -18,7 +19,7 @@ class Service(Node):
     """A protocol with some or all of its ports, or every protocol."""
 
     protocol: Literal["any", "tcp", "udp", "icmp"] = Field(default="any", description="Protocol.")
-    ports: Ports | None = Field(
+    ports: Explicit[Ports] = Field(
         default=None, description='Port, or a range like "8000-8080", of tcp or udp; default every port.'
     )
 
@@ -26,10 +27,10 @@ class Service(Node):
 class Traffic(Service):
     """The same, and of ICMP some or all messages: what rules of filters have in common."""
 
-    icmp_type: Octet | None = Field(
+    icmp_type: Explicit[Octet] = Field(
         default=None, description="Type of the ICMP request, like 8 for ping; default every one."
     )
-    icmp_code: Octet | None = Field(default=None, description="Code of that type; default every one.")
+    icmp_code: Explicit[Octet] = Field(default=None, description="Code of that type; default every one.")
 
 
 class OrderedRule(Traffic):

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import AddressRule
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Name, Reference
@@ -24,6 +25,6 @@ class VirtualIp(Node):
     qos: Qos | None = Field(
         default=None, description="Bandwidth of the address on the public network, for all its services together."
     )
-    firewall: tuple[AddressRule, ...] | None = Field(
+    firewall: Explicit[tuple[AddressRule, ...]] = Field(
         default=None, description="All that is admitted to the address; default whatever it leads to."
     )

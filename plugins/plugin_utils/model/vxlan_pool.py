@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import overlay_mtu
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Cidr,
@@ -27,7 +28,7 @@ class VniRange(Node):
 
     start: Vni = Field(description="First VNI.")
     end: Vni = Field(description="Last VNI.")
-    tenant: Reference | None = Field(
+    tenant: Explicit[Reference] = Field(
         default=None, description="Tenant that alone gets VNIs of the range, before any others; default everybody."
     )
 

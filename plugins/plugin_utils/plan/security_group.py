@@ -230,7 +230,7 @@ class _HostPart:
         return self.groups[name]
 
     def _rule(self, wanted: SecurityGroupRule, group: WantedGroup, key: str, scope: str) -> GroupRule:
-        cidrs = tuple(map(str, collapse_addresses(wanted.cidrs or ())))
+        cidrs = tuple(map(str, collapse_addresses(wanted.cidrs)))
         peers, other = self._peers(wanted, group.tenant, scope), wanted.address_group or wanted.security_group
         icmp = "" if wanted.icmp_type is None else f" {wanted.icmp_type}/{_or_any(wanted.icmp_code)}"
         words = (

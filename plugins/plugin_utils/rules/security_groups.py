@@ -97,13 +97,10 @@ def messages_of_icmp(intent: Intent) -> Iterator[Fault]:
 def one_kind_of_peer(intent: Intent) -> Iterator[Fault]:
     """A rule of a security group says in one way who the other side is."""
     for _group, item in _rules(intent):
-        given = [name for name in ("cidrs", "address_group", "security_group") if getattr(item, name) is not None]
+        given = [name for name in ("cidrs", "address_group", "security_group") if getattr(item, name)]
         if len(given) > 1:
             reason = f"says the other side in {len(given)} ways: {' and '.join(given)}"
             yield Fault(item.path, None, reason, "Write a rule for each of them.")
-        if item.cidrs == ():
-            reason = "is empty, which can mean nobody or everybody"
-            yield Fault(item.at("cidrs"), None, reason, "Remove it if everybody is meant, else the rule.")
 
 
 @rule("WEFT-F1-port-security")

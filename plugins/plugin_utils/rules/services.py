@@ -31,7 +31,7 @@ def _servers(intent: Intent) -> Iterator[tuple[str, IPv4Address]]:
         *((offering, "dns_servers", offering.dns_servers) for offering in intent.router_offerings),
     ]
     for _vpc, network in networks(intent):
-        holders.append((network, "dns_servers", network.dns_servers or ()))
+        holders.append((network, "dns_servers", network.dns_servers))
         holders.append((network, "ntp_servers", network.ntp_servers))
     for node, key, addresses in holders:
         for index, address in enumerate(addresses):

@@ -1,0 +1,106 @@
+# Copyright: weft.vpc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What holds for every field of the model, and fails for a new one of which nobody has thought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import says_empty
+from ansible_collections.weft.vpc.tests.tools.fields import ModelField, is_list, model_fields, parts, places
+from ansible_collections.weft.vpc.tests.tools.intents import everything, findings_of, slices_of
+
+FIELDS = {str(field): field for field in model_fields()}
+
+# Lists that may be empty, since empty and left out are the same: none of it.
+NONE_OF_IT = {
+    "AddressGroup.cidrs", "Bgp.neighbors", "BgpNeighbor.accept", "Fabric.dns_servers", "Fabric.route_denylist",
+    "Instance.nics", "InterfaceFirewall.rules", "Listener.backend_groups", "Listener.certificates",
+    "Listener.denied_cidrs", "Listener.rules", "Balanced.backends", "BackendGroup.backends", "Listener.backends",
+    "IpsecConnection.peer_cidrs", "LoadBalancer.listeners", "Network.egress_rules", "Network.ntp_servers",
+    "NetworkAcl.rules", "Nic.allowed_addresses", "Nic.secondary_ips", "Nic.security_groups", "Ospf.accept",
+    "ProviderNetwork.clusters", "ProviderNetwork.reserved_ips", "ProviderNetwork.services", "Router.firewall",
+    "Router.nodes", "Router.public_networks", "SecurityGroup.rules", "Vpc.elastic_ips", "Vpc.ipsec_connections",
+    "Vpc.load_balancers", "Vpc.network_acls", "Vpc.networks", "Vpc.port_forwards", "Vpc.routes", "Vpc.virtual_ips",
+    "VxlanPool.clusters", "VxlanPool.vni_ranges",
+}  # fmt: skip
+
+# Lists, or the word all: empty is nobody, which is the stricter of the two.
+NOBODY = {
+    "Network.shared_with", "ProviderNetwork.shared_with", "RouterImage.shared_with", "RouterOffering.shared_with",
+}  # fmt: skip
+
+# Values that may be null, since that narrows nothing that they would narrow: what is allocated, chosen or measured.
+NULL_IS_LEFT_OUT = {
+    "AclRule.name", "BackendGroup.backend_connections", "BackendGroup.backend_port", "BackendGroup.proxy_protocol",
+    "BackendGroup.stickiness", "Bgp.router_id", "BgpNeighbor.password", "Certificate.certificate",
+    "Certificate.certificate_file", "Certificate.key", "Certificate.key_file", "ElasticIp.ip", "ElasticIp.outbound",
+    "ElasticIp.qos", "ElasticIp.target", "HealthCheck.expect", "HealthCheck.host", "HealthCheck.port",
+    "HealthCheck.send", "HealthCheck.status", "HealthCheck.type", "HealthCheck.uri", "InterfaceRule.name",
+    "IpsecConnection.certificate", "IpsecConnection.local_id", "IpsecConnection.peer_ca", "IpsecConnection.psk",
+    "Listener.backend_connections", "Listener.backend_port", "Listener.max_connections", "Listener.proxy_protocol",
+    "Listener.qos", "Listener.redirect_to_https", "Listener.stickiness", "LoadBalancer.ip", "LoadBalancer.network",
+    "LoadBalancer.virtual_ip", "Network.dns_domain", "Network.gateway", "Network.mtu", "Network.shared_segment_with",
+    "Network.vni", "Nic.default", "Nic.ip", "Nic.mac", "Nic.qos", "Nic.snat", "Ospf.network", "Ospf.password",
+    "Ospf.router_id", "PoolCluster.interface", "PortForward.qos", "PortForward.target_port", "ProviderNetwork.cidr",
+    "ProviderNetwork.gateway", "ProviderNetwork.vlan", "PublicNetwork.ip", "Qos.egress", "Qos.ingress",
+    "Quotas.elastic_ips", "Quotas.load_balancers", "Quotas.networks", "Quotas.public_ips", "Quotas.vpcs",
+    "Quotas.vpn_connections", "Route.next_hop", "Router.bgp", "Router.ospf", "Router.public_ip",
+    "RouterOffering.connections", "RouterOffering.management_network", "SecondaryIp.ip", "SecondaryIp.snat",
+    "Snat.network", "Snat.virtual_ip", "Stickiness.cookie", "Timeouts.client", "Timeouts.server", "VirtualIp.ip",
+    "VirtualIp.qos",
+}  # fmt: skip
+
+
+def takes_null(field: ModelField) -> bool:
+    return any(part is type(None) for part in parts(field.info.annotation))
+
+
+def test_the_everything_fabric_has_every_key() -> None:
+    document, _hosts = everything()
+    given = {str(place.field) for place in places(document) if place.field.name in place.mapping}
+    assert given == FIELDS.keys()
+
+
+def test_the_everything_fabric_can_be_planned() -> None:
+    document, hosts = everything()
+    assert {finding.severity for finding in findings_of(document, hosts)} <= {"warning"}
+    assert set(slices_of(document, hosts)) == set(hosts.by_name)
+
+
+def test_every_list_says_what_empty_means() -> None:
+    lists = {name for name, field in FIELDS.items() if is_list(field) and name not in NOBODY}
+    refusing = {name for name in lists if says_empty(FIELDS[name].info.metadata)}
+    # `firewall: []` admits nothing, and null would admit what the address leads to.
+    assert lists - refusing == NONE_OF_IT & FIELDS.keys()
+    assert {"PortForward.allowed_cidrs", "AclRule.cidrs", "InterfaceRule.sources", "VirtualIp.firewall"} < refusing
+
+
+def test_every_value_says_what_null_means() -> None:
+    optional = {name for name, field in FIELDS.items() if takes_null(field)}
+    assert {name for name in optional if not says_empty(FIELDS[name].info.metadata)} == NULL_IS_LEFT_OUT
+
+
+def _empty(field: ModelField) -> Any:
+    return None if takes_null(field) else []
+
+
+@pytest.mark.parametrize("name", sorted(name for name, field in FIELDS.items() if says_empty(field.info.metadata)))
+def test_left_empty_is_refused_where_it_could_mean_more(name: str) -> None:
+    document, hosts = everything()
+    place = next(place for place in places(document) if str(place.field) == name)
+    place.mapping[place.field.name] = _empty(place.field)
+    assert [(finding.path, finding.rule) for finding in findings_of(document, hosts)] == [
+        (place.path, "WEFT-intent-empty")
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(name for name, field in FIELDS.items() if says_empty(field.info.metadata)))
+def test_left_out_is_no_fault_of_that_kind(name: str) -> None:
+    document, hosts = everything()
+    for place in list(places(document)):
+        if str(place.field) == name:
+            place.mapping.pop(place.field.name, None)
+    assert "WEFT-intent-empty" not in {finding.rule for finding in findings_of(document, hosts)}
