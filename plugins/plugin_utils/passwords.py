@@ -10,11 +10,12 @@ help to guess.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
@@ -24,6 +25,13 @@ VARIABLE = "weft_vpcs"
 
 _USABLE = re.compile(r"[A-Za-z0-9._~@%/+:=,^*()-]+", re.ASCII)
 _NONE: dict[str, Any] = {"neighbors": []}
+
+
+class _Encoding(NamedTuple):
+    """How bytes are written as text."""
+
+    words: str
+    decode: Callable[[str], bytes]
 
 
 class _Kind(NamedTuple):
@@ -37,6 +45,12 @@ class _Kind(NamedTuple):
     limited_by: str
     program: str
 
+
+#: What begins a pre-shared key that strongSwan takes for bytes, in capitals too.
+_ENCODINGS = {
+    "0x": _Encoding("hexadecimal, two digits for each byte", bytes.fromhex),
+    "0s": _Encoding("Base64", partial(base64.b64decode, validate=True)),
+}
 
 #: A protocol's packets have room for so many (RFC 2385 as Linux has it, RFC 2328); a short key of IPsec can be guessed.
 _BGP = _Kind("password", "WEFT-R7-password", 1, 80, "the protocol", "FRR")
@@ -139,6 +153,18 @@ def _unusable(password: object, kind: _Kind) -> str | None:
         return f"is longer than the {kind.most} characters that {kind.limited_by} has room for"
     if not _USABLE.fullmatch(password):
         return f"is empty or has characters that {kind.program}'s configuration cannot hold"
-    if len(password) < kind.least:
-        return f"is shorter than {kind.least} characters, and could be guessed"
-    return None
+    return _too_weak(password, kind)
+
+
+def _too_weak(password: str, kind: _Kind) -> str | None:
+    """Why a password can be guessed. What strongSwan decodes counts by the bytes that come out."""
+    encoding = _ENCODINGS.get(password[:2].lower()) if kind is _IPSEC else None
+    if encoding is None:
+        short = len(password) < kind.least
+        return f"is shorter than {kind.least} characters, and could be guessed" if short else None
+    try:
+        decoded = encoding.decode(password[2:])
+    except ValueError:
+        return f"begins with {password[:2]}, and what follows is not {encoding.words}"
+    short = len(decoded) < kind.least
+    return f"is shorter than {kind.least} bytes once decoded, and could be guessed" if short else None

@@ -136,10 +136,11 @@ def sites(fabric: Fabric) -> Iterator[None]:
 
 
 def connection(name: str, third: int, **more: Any) -> Intent:
-    return {
+    wanted = {
         "name": name, "virtual_ip": "vip-pf", "peer": GATEWAY[name], "peer_cidrs": [f"172.28.{third}.0/24"],
         "psk": PSK, "dpd_interval": 2, **more,
     }  # fmt: skip
+    return {key: value for key, value in wanted.items() if value is not None}
 
 
 def certify(fabric: Fabric) -> tuple[str, str]:

@@ -11,10 +11,12 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Address,
+    Area,
     Asn,
     Cidr,
     Flag,
     Reference,
+    RouterId,
     Text,
 )
 
@@ -42,7 +44,7 @@ class Bgp(Node):
     kind: ClassVar[str] = "BGP router"
 
     asn: Asn = Field(description="The VPC's own autonomous system.")
-    router_id: Address | None = Field(default=None, description="Its BGP identifier; default: its public address.")
+    router_id: RouterId | None = Field(default=None, description="Its BGP identifier; default: its public address.")
     neighbors: tuple[BgpNeighbor, ...] = Field(description="Whom it has sessions with.")
 
 
@@ -52,8 +54,8 @@ class Ospf(Node):
     kind: ClassVar[str] = "OSPF router"
 
     network: Reference | None = Field(default=None, description="Public network of the router; default the offering's.")
-    router_id: Address | None = Field(default=None, description="Its OSPF identifier; default: its public address.")
-    area: Address = Field(default=IPv4Address(0), description="Area, in the form of an address.")
+    router_id: RouterId | None = Field(default=None, description="Its OSPF identifier; default: its public address.")
+    area: Area = Field(default=IPv4Address(0), description="Area, in the form of an address.")
     hello_interval: Seconds = Field(default=10, description="Seconds between two hellos, as its neighbors have it.")
     dead_interval: Seconds = Field(default=40, description="Seconds without one after which a neighbor is given up.")
     key_id: Annotated[int, Strict(), Field(ge=1, le=255)] = Field(default=1, description="Number of the password.")

@@ -50,9 +50,9 @@ def _explicit(value: object) -> object:
 _SOMEBODY, _SOME, _EXPLICIT = BeforeValidator(_somebody), BeforeValidator(_some), BeforeValidator(_explicit)
 
 #: Who or what a rule is about; without the key, everybody. The default is an empty tuple.
-Somebody = Annotated[tuple[T, ...], Field(min_length=1), _SOMEBODY]
+Somebody = Annotated[tuple[T, ...], Field(json_schema_extra={"minItems": 1}), _SOMEBODY]
 #: What else has a default; without the key, that. The default is an empty tuple.
-Some = Annotated[tuple[T, ...], Field(min_length=1), _SOME]
+Some = Annotated[tuple[T, ...], Field(json_schema_extra={"minItems": 1}), _SOME]
 #: A value without which more is meant. It is None where the key is left out, and null is no way to leave it out.
 Explicit = Annotated[T | None, _EXPLICIT]
 

@@ -19,6 +19,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import (
     StringConstraints,
     WithJsonSchema,
 )
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import no_host
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,28}[A-Za-z0-9])?$"
 DOMAIN_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
@@ -108,6 +109,21 @@ def _address(value: object) -> IPv4Address:
         "is not an IPv4 address",
         "Write four numbers from 0 to 255 with dots between, like 192.168.20.5.",
     )
+
+
+def _host_address(value: object) -> IPv4Address:
+    address = _address(value)
+    reason = no_host(address)
+    if reason is not None:
+        refuse("WEFT-A1-role", reason, "Write the address of one host.")
+    return address
+
+
+def _router_id(value: object) -> IPv4Address:
+    number = _address(value)
+    if int(number) == 0:
+        refuse("WEFT-R7-router-id", "is the identifier of no router", "Write another, or none to have its address.")
+    return number
 
 
 def _network(value: object) -> IPv4Network:
@@ -260,7 +276,11 @@ Name = Annotated[str, Strict(), StringConstraints(pattern=NAME_PATTERN)]
 DomainName = Annotated[str, Strict(), StringConstraints(pattern=DOMAIN_PATTERN, max_length=200)]
 InterfaceName = Annotated[str, Strict(), StringConstraints(pattern=INTERFACE_PATTERN)]
 Reference = Annotated[str, Strict(), StringConstraints(pattern=REFERENCE_PATTERN)]
-Address = Annotated[IPv4Address, PlainValidator(_address), WithJsonSchema({"type": "string", "format": "ipv4"})]
+_IPV4 = WithJsonSchema({"type": "string", "format": "ipv4"})
+# What a host has. Numbers that are only written like addresses have types of their own.
+Address = Annotated[IPv4Address, PlainValidator(_host_address), _IPV4]
+Area = Annotated[IPv4Address, PlainValidator(_address), _IPV4]
+RouterId = Annotated[IPv4Address, PlainValidator(_router_id), _IPV4]
 Cidr = Annotated[
     IPv4Network,
     PlainValidator(_network),

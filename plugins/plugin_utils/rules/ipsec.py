@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, IpsecConnection, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import suggestion
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import edge
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.known import Known
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules.routes import connected_networks
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.routes import Connected, connected_networks, own_addresses
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.subnets import refusal
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder
 
@@ -100,6 +101,30 @@ def peers_outside(intent: Intent) -> Iterator[Fault]:
                     reason = f"lies in {where}, so that packets to it would have to go through a tunnel to it"
                     remedy = "Give its public address, or narrow peer_cidrs."
                     yield Fault(connection.at("peer"), str(connection.peer), reason, remedy)
+
+
+@rule("WEFT-V1-peer")
+def peers_are_others(intent: Intent) -> Iterator[Fault]:
+    """The gateway of another site is somebody else's: no address of the VPC, its router, or of a network's edge."""
+    for vpc in intent.vpcs:
+        own = own_addresses(intent, vpc)
+        connected = connected_networks(intent, vpc)
+        for connection in vpc.ipsec_connections:
+            reason = None if connection.peer is None else _not_another(connection.peer, vpc, own, connected)
+            if reason is not None:
+                yield Fault(connection.at("peer"), str(connection.peer), reason, "Name the other site's gateway.")
+
+
+def _not_another(
+    peer: IPv4Address, vpc: Vpc, own: Mapping[IPv4Address, str], connected: Iterable[Connected]
+) -> str | None:
+    """Why an address is not that of another site; None if it may be."""
+    if peer in own:
+        return f"is an address of the router of {vpc.name} itself ({own[peer]})"
+    inside = next((one for one in vpc.networks if peer in one.cidr), None)
+    if inside is not None:
+        return f"lies in {holder(inside.name, inside.at('cidr'))} of the VPC itself"
+    return next((why for one in connected if (why := edge(peer, one.cidr))), None)
 
 
 @rule("WEFT-V1-any")

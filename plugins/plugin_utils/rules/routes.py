@@ -14,7 +14,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fau
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.subnets import refusal
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import (
     holder,
-    public_addresses,
+    public_addresses_of,
     router_provider_networks,
 )
 
@@ -150,15 +150,18 @@ def holds(cidr: IPv4Network, address: IPv4Address) -> bool:
     return span.first <= int(address) <= span.last
 
 
+def own_addresses(intent: Intent, vpc: Vpc) -> dict[IPv4Address, str]:
+    """The addresses of a VPC's router that the intent gives, its public ones and its gateways, and where."""
+    given = {one.ip: one.path for one in public_addresses_of(intent, vpc) if one.ip is not None}
+    inside = {one.ip: one.at("ip") for one in vpc.load_balancers if one.network is not None and one.ip is not None}
+    return given | inside | {network.gateway_ip: network.path for network in vpc.networks}
+
+
 @rule("WEFT-R5-self")
 def next_hop_not_self(intent: Intent) -> Iterator[Fault]:
     """A next hop is not an address of the router itself."""
-    public: dict[str, dict[IPv4Address, str]] = {}
-    for address in public_addresses(intent):
-        if address.ip is not None:
-            public.setdefault(address.vpc.path, {})[address.ip] = address.path
     for vpc in intent.vpcs:
-        own = public.get(vpc.path, {}) | {network.gateway_ip: network.path for network in vpc.networks}
+        own = own_addresses(intent, vpc) if vpc.routes else {}
         for route in vpc.routes:
             hop = route.next_hop_ip
             if hop is not None and hop in own:

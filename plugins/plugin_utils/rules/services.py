@@ -4,35 +4,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import edge
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules.subnets import REFUSED
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import networks
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.routes import connected_networks
+
+
+class _Asked(NamedTuple):
+    """A list of servers, and the networks that whoever asks them is in."""
+
+    node: Node
+    key: str
+    addresses: Sequence[IPv4Address]
+    networks: Sequence[IPv4Network]
 
 
 @rule("WEFT-A6-server")
 def servers(intent: Intent) -> Iterator[Fault]:
-    """DNS and NTP servers have addresses that hosts can have."""
-    for path, server in _servers(intent):
-        refused = ((net, why) for net, why in REFUSED if server in net)
-        found: tuple[IPv4Network, str] | None = next(refused, None)
-        if found is not None:
-            reason = f"lies in {found[0]}, which {found[1]}, so no client can ask it"
-            yield Fault(path, str(server), reason, "Name the address of a server.")
-
-
-def _servers(intent: Intent) -> Iterator[tuple[str, IPv4Address]]:
-    holders: list[tuple[Node, str, tuple[IPv4Address, ...]]] = [
-        (intent.fabric, "dns_servers", intent.fabric.dns_servers),
-        *((network, "dns_servers", network.dns_servers) for network in intent.provider_networks),
-        *((offering, "dns_servers", offering.dns_servers) for offering in intent.router_offerings),
-    ]
-    for _vpc, network in networks(intent):
-        holders.append((network, "dns_servers", network.dns_servers))
-        holders.append((network, "ntp_servers", network.ntp_servers))
-    for node, key, addresses in holders:
+    """DNS and NTP servers are hosts: no network or broadcast address of the networks that they are asked from."""
+    for node, key, addresses, networks in _asked(intent):
         for index, address in enumerate(addresses):
-            yield node.at(f"{key}[{index}]"), address
+            reason = next((why for network in networks if (why := edge(address, network))), None)
+            if reason is not None:
+                path = node.at(f"{key}[{index}]")
+                yield Fault(path, str(address), f"{reason}, so no client can ask it", "Name the address of a server.")
+
+
+def _asked(intent: Intent) -> Iterator[_Asked]:
+    public = [offering.public_network for offering in intent.router_offerings]
+    yield _Asked(intent.fabric, "dns_servers", intent.fabric.dns_servers, _subnets(intent, public))
+    for one in intent.provider_networks:
+        yield _Asked(one, "dns_servers", one.dns_servers, _subnets(intent, [one.name]))
+    for offering in intent.router_offerings:
+        yield _Asked(offering, "dns_servers", offering.dns_servers, _subnets(intent, [offering.public_network]))
+    for vpc in intent.vpcs:
+        connected = [item.cidr for item in connected_networks(intent, vpc)]
+        for network in vpc.networks:
+            yield _Asked(network, "dns_servers", network.dns_servers, connected)
+            yield _Asked(network, "ntp_servers", network.ntp_servers, connected)
+
+
+def _subnets(intent: Intent, names: Iterable[str]) -> list[IPv4Network]:
+    found = (intent.provider_network(name) for name in dict.fromkeys(names))
+    return [one.cidr for one in found if one is not None and one.cidr is not None]

@@ -10,17 +10,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import host_span
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, IpRange, Network, ProviderNetwork
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import REFUSED
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import networks, subnets
-
-# What no subnet and no route may touch, and why (RFC 6890, RFC 5771, RFC 1112).
-REFUSED = (
-    (IPv4Network("0.0.0.0/8"), "means this network"),
-    (IPv4Network("127.0.0.0/8"), "is for loopback"),
-    (IPv4Network("169.254.0.0/16"), "is link-local"),
-    (IPv4Network("224.0.0.0/4"), "is class D, for multicast"),
-    (IPv4Network("240.0.0.0/4"), "is class E, reserved"),
-)
 
 
 @lru_cache(maxsize=2**16)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Vtep, VtepError
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import HostFacts, Intent, PoolCluster, VxlanPool
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.intent import cluster_vtep
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import no_host
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder
 
@@ -74,15 +75,27 @@ def unseen(intent: Intent) -> Iterator[Fault]:
 
 @rule("WEFT-P2-invalid")
 def invalid(intent: Intent) -> Iterator[Fault]:
-    """`weft_vtep_ip` of a host is an address."""
+    """A VTEP, by CIDR or by `weft_vtep_ip`, is an address that a host can have."""
     for name in dict.fromkeys(member.host.name for member in _members(intent)):
         host = intent.hosts.by_name[name]
-        try:
-            if host.vtep_ip is not None:
-                IPv4Address(str(host.vtep_ip))
-        except ValueError:
+        reason = None if host.vtep_ip is None else _no_address(str(host.vtep_ip))
+        if reason is not None:
             remedy = "Set it to an address of the host, like 172.20.0.11, or remove it."
-            yield Fault(host.path("weft_vtep_ip"), host.vtep_ip, "is not an IPv4 address", remedy)
+            yield Fault(host.path("weft_vtep_ip"), host.vtep_ip, reason, remedy)
+
+    for member in _members(intent):
+        vtep = _vtep(member)
+        if vtep is not None and member.host.vtep_ip is None and (reason := no_host(vtep.address)):
+            why = f"gives host {member.host.name} the VTEP {vtep.address}, which {reason}"
+            remedy = "Name the network between the hosts."
+            yield Fault(member.cluster.at("vtep_cidr"), str(member.cluster.vtep_cidr), why, remedy)
+
+
+def _no_address(text: str) -> str | None:
+    try:
+        return no_host(IPv4Address(text))
+    except ValueError:
+        return "is not an IPv4 address"
 
 
 @rule("WEFT-P2-taken")

@@ -124,16 +124,21 @@ def virtual_ip_references(intent: Intent, vpc: Vpc) -> Iterator[Reference]:
 def public_addresses(intent: Intent) -> Iterator[PublicAddress]:
     """Every public address that the VPCs have or want, given or not."""
     for vpc in intent.vpcs:
-        offering = intent.offering(vpc.router.offering)
-        public = None if offering is None else intent.provider_network(offering.public_network)
-        label = f"the router of {vpc.name}"
-        yield PublicAddress(vpc, "router", label, vpc.router.at("public_ip"), vpc.router.public_ip, public)
-        for further in vpc.router.public_networks:
-            public = intent.provider_network(further.network)
-            yield PublicAddress(vpc, "router", label, further.at("ip"), further.ip, public)
-        for item in vpc_addresses(vpc):
-            network = intent.provider_network(item.network)
-            yield PublicAddress(vpc, item.kind, f"{item.kind} {item.name}", item.at("ip"), item.ip, network)
+        yield from public_addresses_of(intent, vpc)
+
+
+def public_addresses_of(intent: Intent, vpc: Vpc) -> Iterator[PublicAddress]:
+    """Every public address that a VPC has or wants, given or not."""
+    offering = intent.offering(vpc.router.offering)
+    public = None if offering is None else intent.provider_network(offering.public_network)
+    label = f"the router of {vpc.name}"
+    yield PublicAddress(vpc, "router", label, vpc.router.at("public_ip"), vpc.router.public_ip, public)
+    for further in vpc.router.public_networks:
+        public = intent.provider_network(further.network)
+        yield PublicAddress(vpc, "router", label, further.at("ip"), further.ip, public)
+    for item in vpc_addresses(vpc):
+        network = intent.provider_network(item.network)
+        yield PublicAddress(vpc, item.kind, f"{item.kind} {item.name}", item.at("ip"), item.ip, network)
 
 
 def router_provider_networks(intent: Intent, vpc: Vpc) -> dict[str, tuple[ProviderNetwork, str]]:

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
 
+from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import says_empty
-from ansible_collections.weft.vpc.tests.tools.fields import ModelField, is_list, model_fields, parts, places
+from ansible_collections.weft.vpc.tests.tools.fields import ModelField, holds, is_list, model_fields, parts, places
 from ansible_collections.weft.vpc.tests.tools.intents import everything, findings_of, slices_of
 
 FIELDS = {str(field): field for field in model_fields()}
@@ -104,3 +106,49 @@ def test_left_out_is_no_fault_of_that_kind(name: str) -> None:
         if str(place.field) == name:
             place.mapping.pop(place.field.name, None)
     assert "WEFT-intent-empty" not in {finding.rule for finding in findings_of(document, hosts)}
+
+
+# What no host has: any, loopback, link-local, multicast, broadcast.
+NO_HOST = ("0.0.0.0", "127.0.0.1", "169.254.0.1", "224.0.0.5", "255.255.255.255")
+
+# Numbers that are written like addresses and are none.
+NUMBERS = {"Bgp.router_id", "Ospf.area", "Ospf.router_id"}
+
+# Of a range or a reservation the ends of a network may be part: nobody gets them anyway.
+SPANS = {"IpRange.end", "IpRange.start", "ProviderNetwork.reserved_ips", "ProviderRange.end", "ProviderRange.start"}
+
+ADDRESSES = sorted(name for name, field in FIELDS.items() if holds(field, IPv4Address))
+
+
+def planted(name: str, value: str) -> list[tuple[str, Finding]]:
+    """What is said of a value at every place that a field has in the everything fabric."""
+    found = []
+    for number in range(sum(str(place.field) == name for place in places(everything()[0]))):
+        document, hosts = everything()
+        place = [place for place in places(document) if str(place.field) == name][number]
+        listed = is_list(place.field)
+        place.mapping[place.field.name] = [value] if listed else value
+        path = f"{place.path}[0]" if listed else place.path
+        found += [(path, finding) for finding in findings_of(document, hosts) if finding.severity == "error"]
+    return found
+
+
+@pytest.mark.parametrize("address", NO_HOST)
+@pytest.mark.parametrize("name", [name for name in ADDRESSES if name not in NUMBERS])
+def test_no_key_takes_what_is_no_hosts_address(name: str, address: str) -> None:
+    found = planted(name, address)
+    assert found
+    assert {(path, finding.rule) for path, finding in found} == {(finding.path, "WEFT-A1-role") for _, finding in found}
+
+
+@pytest.mark.parametrize("address", ["198.51.100.0", "198.51.100.255"])
+@pytest.mark.parametrize("name", [name for name in ADDRESSES if name not in NUMBERS | SPANS])
+def test_no_key_takes_the_edge_of_a_network(name: str, address: str) -> None:
+    found = planted(name, address)
+    assert any(path == finding.path for path, finding in found)
+
+
+@pytest.mark.parametrize("own", ["198.51.100.11", "198.51.100.12", "192.168.20.1", "192.168.20.50", "203.0.113.12"])
+@pytest.mark.parametrize("name", ["IpsecConnection.peer", "BgpNeighbor.address", "Route.next_hop"])
+def test_somebody_else_is_not_the_router(name: str, own: str) -> None:
+    assert any(path == finding.path for path, finding in planted(name, own))

@@ -89,6 +89,12 @@ def test_pre_shared_keys_are_put_in_by_the_host_alone() -> None:
         (SECRET * 9, "is longer than the 128 characters that a pre-shared key has room for"),
         (f'{SECRET}"', "is empty or has characters that strongSwan's configuration cannot hold"),
         ([SECRET], "is not a string"),
+        ("0xnothexatall", "begins with 0x, and what follows is not hexadecimal, two digits for each byte"),
+        ("0x0123456789abcde", "begins with 0x, and what follows is not hexadecimal, two digits for each byte"),
+        ("0X0123456789abcd", "is shorter than 8 bytes once decoded, and could be guessed"),
+        ("0s*c2VjcmV0LXNlY3JldA==", "begins with 0s, and what follows is not Base64"),
+        ("0sc2VjcmV0LXM", "begins with 0s, and what follows is not Base64"),
+        ("0sc2VjcmV0", "is shorter than 8 bytes once decoded, and could be guessed"),
     ],
 )
 def test_errors_do_not_show_a_key(psk: object, words: str) -> None:
@@ -96,6 +102,12 @@ def test_errors_do_not_show_a_key(psk: object, words: str) -> None:
         seal(intent(OFFICE | {"psk": psk}))
     assert f"weft_vpcs[0].ipsec_connections[0].psk: {words}. [WEFT-V1-psk]" in str(caught.value)
     assert "secret" not in str(caught.value) and "short " not in str(caught.value)
+
+
+@pytest.mark.parametrize("psk", ["0x0123456789abcdef", "0sc2VjcmV0LXNlY3JldA==", "eight888"])
+def test_keys_of_eight_bytes_do(psk: str) -> None:
+    sealed = seal(intent(OFFICE | {"psk": psk}))
+    assert sealed["weft_vpcs"][0]["ipsec_connections"][0]["psk"] in contents(intent(OFFICE | {"psk": psk}))
 
 
 def test_a_connection_that_stays_as_it_was_keeps_its_name_and_no_other_does() -> None:
