@@ -1,6 +1,6 @@
 """Keeps one node running: starts nspawn, plugs its cards in, and starts it again when the node reboots.
 
-Run as `python -m lab.keeper LAB NODE` by `machine.start`; ends when the node powers off.
+Run as `python -m lab.keeper MACHINE` by `machine.start`; ends when the node powers off.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from lab import machine, mirror, netns, topology
+from lab import machine, mirror, netns, pids, topology
+from lab.cgroups import Cgroup
 from lab.errors import LabError
 from lab.paths import Paths
 from lab.topology import Node, Topology
@@ -44,7 +45,7 @@ def once(paths: Paths, shape: Topology, node: Node) -> int:
             leader = 0
         if leader:
             new = record.with_suffix(".new")
-            new.write_text(f"{leader} {machine.start_time(leader)}\n")
+            new.write_text(f"{leader} {pids.birth(leader)}\n")
             os.replace(new, record)
             break
         time.sleep(0.02)
@@ -53,13 +54,13 @@ def once(paths: Paths, shape: Topology, node: Node) -> int:
     return status
 
 
-def main(lab: str, name: str) -> int:
-    paths = Paths(lab)
+def main(called: str) -> int:
+    paths, name = Paths.of_machine(called)
     shape = topology.load(paths.topology)
     node = shape.node(name)
     again = paths.node(name) / "again"
     again.unlink(missing_ok=True)
-    machine.enter_cgroup(paths.cgroup(name))
+    Cgroup(called).enter()
     while True:
         status = once(paths, shape, node)
         print(f"lab: the machine ended with status {status}", flush=True)
@@ -70,6 +71,6 @@ def main(lab: str, name: str) -> int:
 
 if __name__ == "__main__":
     try:
-        raise SystemExit(main(sys.argv[1], sys.argv[2]))
+        raise SystemExit(main(sys.argv[1]))
     except LabError as error:
         raise SystemExit(f"lab: {error}") from None

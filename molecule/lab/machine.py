@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -12,18 +11,19 @@ import sys
 import time
 from pathlib import Path
 
-from lab import netns, router_images, units
+from lab import cgroups, netns, pids, router_images, units
 from lab.errors import LabError
+from lab.mounts import unmount
 from lab.paths import PACKAGE, Paths
-from lab.shell import patient, quietly, run
+from lab.shell import patient, run
 from lab.topology import Node, Topology
 
 BOOT_TIMEOUT = patient(60.0)
 # What a node keeps its own machines and images on. Overlay on overlay fails, so these are plain directories.
 PLAIN = {"weft": "/var/lib/weft", "machines": "/var/lib/machines"}
-CGROUPS = Path("/sys/fs/cgroup")
 # SIGRTMIN is 34 in C programs; systemd reads +3 as halt, +4 as power off, +5 as reboot.
 POWER_OFF = signal.SIGRTMIN + 4
+REBOOT = signal.SIGRTMIN + 5
 
 
 def machine_id(paths: Paths, name: str) -> str:
@@ -41,7 +41,7 @@ def prepare(paths: Paths, topology: Topology, node: Node, image: Path, fresh_ima
     root = home / "root"
     if not os.path.ismount(root):
         options = f"lowerdir={image},upperdir={home / 'upper'},workdir={home / 'work'}"
-        run(["mount", "-t", "overlay", f"weftlab-{paths.lab}-{node.name}", "-o", options, str(root)])
+        run(["mount", "-t", "overlay", paths.machine(node.name), "-o", options, str(root)])
     (root / "etc/machine-id").write_text(machine_id(paths, node.name) + "\n")
     units.write(root, paths, topology, node)
 
@@ -56,42 +56,11 @@ def command(paths: Paths, node: Node, archive: Path) -> list[str]:
     # A node ends with its keeper: without one it could not come back from a reboot.
     return [
         "setpriv", "--pdeathsig", "KILL", "--", *netns.inside(paths),
-        "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe",
+        *pids.NSPAWN, "--console=pipe",
         "--capability=all", "--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
         f"--directory={home / 'root'}", f"--machine={paths.machine(node.name)}", f"--hostname={node.name}",
         f"--uuid={machine_id(paths, node.name)}", *cards, *binds, "/usr/local/lib/lab/init",
     ]  # fmt: skip
-
-
-def hierarchies() -> list[Path]:
-    """The mounted cgroup trees: one on a computer with version 2, a dozen with version 1 or both."""
-    if (CGROUPS / "cgroup.procs").exists():
-        return [CGROUPS]
-    return [tree for tree in sorted(CGROUPS.iterdir()) if not tree.is_symlink() and (tree / "cgroup.procs").exists()]
-
-
-def enter_cgroup(name: str) -> None:
-    """Move this process to a cgroup of its own, in every hierarchy.
-
-    With --keep-unit nspawn makes "payload" and "supervisor" below the cgroup it was started in; two machines
-    started from one cgroup would share them.
-    """
-    for tree in hierarchies():
-        group = tree / name
-        # A hierarchy that refuses (cpuset without cpus) is one the machine can do without.
-        with contextlib.suppress(OSError):
-            group.mkdir(exist_ok=True)
-            if tree.name == "cpuset":
-                for setting in ("cpuset.cpus", "cpuset.mems"):
-                    (group / setting).write_text((tree / setting).read_text())
-            (group / "cgroup.procs").write_text(str(os.getpid()))
-
-
-def remove_cgroup(name: str) -> None:
-    for tree in hierarchies():
-        for path, _dirs, _files in os.walk(tree / name, topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(path)
 
 
 def start(paths: Paths, node: Node) -> None:
@@ -101,7 +70,7 @@ def start(paths: Paths, node: Node) -> None:
     # setsid forks: the keeper is nobody's child here, so it leaves no zombie in a long-lived test run.
     with (home / "console.log").open("a") as log:
         subprocess.run(
-            ["setsid", "--fork", sys.executable, "-m", "lab.keeper", paths.lab, node.name],
+            ["setsid", "--fork", sys.executable, *pids.KEEPER, paths.machine(node.name)],
             cwd="/", env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
         )  # fmt: skip
@@ -109,20 +78,20 @@ def start(paths: Paths, node: Node) -> None:
 
 def leader(paths: Paths, name: str) -> int:
     """The pid of the node's init, or 0. Two reads of /proc: cheap enough for every call."""
+    pid, born = _record(paths, name)
     try:
-        pid, started = (paths.node(name) / "leader").read_text().split()
-        return int(pid) if start_time(int(pid)) == started else 0
-    except (OSError, ValueError):
+        return pid if pid and pids.birth(pid) == born else 0
+    except OSError:
         return 0
 
 
-def start_time(pid: int) -> str:
-    """A pid alone may be somebody else's by now; together with its start time it is not."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    if fields[0] in "ZX":
-        # A killed machine stays a zombie until the computer's init looks at it, which may take long.
-        raise ProcessLookupError(pid)
-    return fields[19]
+def _record(paths: Paths, name: str) -> tuple[int, str]:
+    """The pid of the node's init and its birth, as its keeper wrote them; it may have ended since."""
+    try:
+        pid, born = (paths.node(name) / "leader").read_text().split()
+        return int(pid), born
+    except (OSError, ValueError):
+        return 0, ""
 
 
 def inside(paths: Paths, name: str) -> list[str]:
@@ -175,73 +144,39 @@ def system_state(pid: int, timeout: float) -> str:
     return done.stdout.strip() or done.stderr.strip()
 
 
-def processes(paths: Paths, name: str) -> set[int]:
-    """Every process of a node: its keeper, its nspawn and all in its cgroups.
-
-    Found by what they are, not by a state file that may be lost. A machine does not die with its nspawn.
-    """
-    found = set()
-    machine = f"--machine={paths.machine(name)}"
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                argv = (entry / "cmdline").read_text(errors="replace").split("\0")
-                if argv[1:5] == ["-m", "lab.keeper", paths.lab, name] or machine in argv:
-                    found.add(int(entry.name))
-    for tree in hierarchies():
-        for group, _dirs, _files in os.walk(tree / paths.cgroup(name)):
-            with contextlib.suppress(OSError):
-                found |= {int(pid) for pid in (Path(group) / "cgroup.procs").read_text().split()}
-    return found
-
-
 def known(paths: Paths) -> list[str]:
     """Every node there is a trace of, for a lab whose topology file is lost."""
-    prefix = f"{paths.netns_name}-"
-    names = {path.name for path in (paths.state / "nodes").glob("*")}
-    for tree in hierarchies():
-        names |= {path.name.removeprefix(prefix) for path in tree.glob(f"{prefix}*")}
-    return sorted(names)
+    prefix = paths.machine("")
+    machines = cgroups.names(prefix) | pids.machines(prefix)
+    return sorted(
+        {path.name for path in (paths.state / "nodes").glob("*")} | {m.removeprefix(prefix) for m in machines}
+    )
 
 
 def stop(paths: Paths, name: str, hard: bool = False, timeout: float = patient(15.0)) -> None:
     """Power the node off; kill what remains after the timeout."""
-    pid = leader(paths, name)
-    if pid and not hard:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, POWER_OFF)
-        _gone(paths, name, timeout)
-    for victim in processes(paths, name):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-    if not _gone(paths, name, patient(10.0)):
-        left = ", ".join(map(str, sorted(processes(paths, name))))
-        raise LabError(f"The processes of node '{name}' do not end: {left}.")
-    (paths.node(name) / "leader").unlink(missing_ok=True)
-
-
-def _gone(paths: Paths, name: str, timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if not processes(paths, name):
-            return True
+    machine = paths.machine(name)
+    # A reboot that somebody asked for would start it again.
+    (paths.node(name) / "again").unlink(missing_ok=True)
+    if not hard and pids.tell(*_record(paths, name), POWER_OFF):
+        deadline = time.monotonic() + timeout
+        while pids.of(machine) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    deadline = time.monotonic() + patient(10.0)
+    while victims := pids.of(machine):
+        if time.monotonic() > deadline:
+            left = ", ".join(map(str, sorted(victims)))
+            raise LabError(f"The processes of node '{name}' of lab '{paths.lab}' do not end: {left}.")
+        for victim in victims:
+            pids.kill(victim, machine)
         time.sleep(0.05)
-    return False
+    (paths.node(name) / "leader").unlink(missing_ok=True)
 
 
 def clear(paths: Paths, name: str) -> None:
     """Remove what a stopped node leaves: cgroups and mounts. Its cards are the namespace's to remove."""
-    remove_cgroup(paths.cgroup(name))
+    cgroups.Cgroup(paths.machine(name)).remove()
     unmount(paths.node(name))
-
-
-def unmount(home: Path) -> None:
-    """Unmount everything at or below a directory, deepest first."""
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for point in sorted((p for p in points if p == str(home) or p.startswith(f"{home}/")), reverse=True):
-        if not quietly(["umount", point]):
-            # A crashed lab's process may still sit in it: detach now, the kernel frees it when that ends.
-            run(["umount", "--lazy", point])
 
 
 def erase(directory: Path) -> None:
@@ -255,4 +190,4 @@ def erase(directory: Path) -> None:
 def reboot(paths: Paths, name: str, hard: bool = False) -> None:
     """Ask the node's init to reboot, or cut its power; its keeper starts it again either way."""
     (paths.node(name) / "again").touch()
-    os.kill(leader(paths, name), signal.SIGKILL if hard else signal.SIGRTMIN + 5)
+    pids.tell(*_record(paths, name), signal.SIGKILL if hard else REBOOT)

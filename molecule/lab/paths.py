@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ BASE = ROOT / ".cache" / "lab"
 CACHE = Path(os.environ.get("WEFT_CACHE") or "/var/cache/weft-lab")
 # Locks of this checkout. An id has at most four characters, so this is no lab's directory.
 LOCKS = BASE / "locks"
+# Names this checkout in what is one for the whole computer.
+CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
 ID_PATTERN = re.compile(r"[a-z0-9]{1,4}")
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The places of one lab. Every name in the kernel carries the lab's id, so two labs never meet."""
+    """The places of one lab. Every name in the kernel carries the checkout and the lab's id, so two labs never meet."""
 
     lab: str
 
@@ -42,7 +45,7 @@ class Paths:
 
     @property
     def netns_name(self) -> str:
-        return f"weftlab-{self.lab}"
+        return f"weftlab-{CHECKOUT}-{self.lab}"
 
     @property
     def netns(self) -> Path:
@@ -56,7 +59,13 @@ class Paths:
         return self.state / "nodes" / name
 
     def machine(self, name: str) -> str:
+        """What a node is called on the computer: its machine, its cgroups and its mounts."""
         return f"{self.netns_name}-{name}"
 
-    def cgroup(self, name: str) -> str:
-        return self.machine(name)
+    @classmethod
+    def of_machine(cls, machine: str) -> tuple[Paths, str]:
+        """The lab and the node behind such a name."""
+        _weftlab, checkout, lab, name = machine.split("-", 3)
+        if checkout != CHECKOUT:
+            raise LabError(f"The machine '{machine}' is not of this checkout, {ROOT}.")
+        return cls(lab), name

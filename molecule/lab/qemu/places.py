@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from lab.paths import BASE, CACHE, ROOT
+from lab.paths import BASE, CACHE, CHECKOUT
 
 # Beside the images, not beside the labs: whatever is there besides "cache" is a lab by its id.
 HOME = CACHE / "guest"
@@ -17,7 +16,7 @@ CONSOLE = HOME / "console.log"
 SYNCED = HOME / "synced.json"
 ACCELERATOR = HOME / "accelerator"
 # Sockets have short names (108 characters), and a clone may lie deep.
-SOCKETS = Path("/run") / f"weftlab-guest-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+SOCKETS = Path("/run") / f"weftlab-guest-{CHECKOUT}"
 MONITOR = SOCKETS / "monitor"
 SSH = SOCKETS / "ssh"
 CONTROLLER = SOCKETS / "controller"

@@ -12,7 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from lab import machine
+from lab import pids
 from lab.errors import LabError
 from lab.qemu.disks import Disks
 from lab.qemu.places import ACCELERATOR, CONSOLE, HOME, MONITOR, PID, SOCKETS
@@ -38,7 +38,7 @@ def pid() -> int:
     """The process id of the running QEMU, or 0."""
     try:
         number, started = PID.read_text().split()
-        return int(number) if machine.start_time(int(number)) == started else 0
+        return int(number) if pids.birth(int(number)) == started else 0
     except (OSError, ValueError):
         return 0
 
@@ -101,7 +101,7 @@ def start(disks: Disks, kind: str) -> None:
     # A network namespace of its own: port 22 is free there, nobody else can connect, and there is no way out of it.
     run(["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "-", *qemu])
     number = int((SOCKETS / "qemu.pid").read_text())
-    PID.write_text(f"{number} {machine.start_time(number)}\n")
+    PID.write_text(f"{number} {pids.birth(number)}\n")
 
 
 def inside() -> list[str]:
