@@ -5,63 +5,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import path_key
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, PortRange, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.sockets import Held, services, taken_by_daemons
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder
 
 # A forward whose ports are shifted costs one map element for each port.
 MOST_SHIFTED_PORTS = 1024
 
-# Of UDP; the second is for peers behind a NAT (RFC 3948).
-IKE_PORTS = (500, 4500)
-
-
-class _Use(NamedTuple):
-    """Ports of a virtual IP, or of an internal load balancer, that something answers on."""
-
-    address: str
-    protocol: str
-    ports: PortRange
-    label: str
-    path: str
-
-
-def _uses(vpc: Vpc) -> Iterator[_Use]:
-    for forward in vpc.port_forwards:
-        label = f"port forward {forward.name}"
-        yield _Use(f"virtual IP {forward.virtual_ip}", forward.protocol, forward.ports, label, forward.at("port"))
-    for balancer in vpc.load_balancers:
-        own = f"virtual IP {balancer.virtual_ip}" if balancer.virtual_ip else f"load balancer {balancer.name}"
-        for listener in balancer.listeners:
-            label = f"listener {listener.name} of load balancer {balancer.name}"
-            ports = PortRange(listener.port, listener.port)
-            yield _Use(own, listener.transport, ports, label, listener.at("port"))
-    # Connections share IKE's ports, and the first of a virtual IP stands for all of them.
-    for connection in {one.virtual_ip: one for one in reversed(vpc.ipsec_connections)}.values():
-        label = f"IPsec connection {connection.name}"
-        for port in IKE_PORTS:
-            place = (f"virtual IP {connection.virtual_ip}", "udp", PortRange(port, port))
-            yield _Use(*place, label, connection.at("virtual_ip"))
-
 
 @rule("WEFT-N1-port")
 def port_clashes(intent: Intent) -> Iterator[Fault]:
-    """A port of a virtual IP belongs to one port forward, to one listener, or to IPsec."""
+    """A port of an address belongs to one port forward, to one listener, to IPsec or to a daemon of the router."""
     for vpc in intent.vpcs:
-        widest: _Use | None = None
-        for use in sorted(_uses(vpc), key=lambda use: (use.address, use.protocol, use.ports, path_key(use.path))):
+        widest: Held | None = None
+        for use in sorted(services(vpc), key=lambda use: (use.address, use.protocol, use.ports, path_key(use.path))):
             if widest is None or widest[:2] != use[:2] or widest.ports.last < use.ports.first:
                 widest = use
                 continue
             yield _clash(*sorted((widest, use), key=lambda item: path_key(item.path)))
             if use.ports.last > widest.ports.last:
                 widest = use
+        for wanted, held in taken_by_daemons(vpc):
+            yield _clash(held, wanted)
 
 
-def _clash(first: _Use, later: _Use) -> Fault:
+def _clash(first: Held, later: Held) -> Fault:
     ports = str(later.ports) if later.ports.size > 1 else later.ports.first
     wanted = f"is wanted by {later.label} on {later.address} ({later.protocol})"
     reason = f"{wanted}, and {first.ports} there belongs to {holder(first.label, first.path)}"
