@@ -17,6 +17,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerErr
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import DependencyError, require
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.sinks import SinkError
 
 #: What begins a Jinja expression, statement or comment; JSON's own syntax has none of it.
 TEMPLATE_MARKS = ("{{", "{%", "{#")
@@ -40,7 +41,7 @@ class WeftAction(ActionBase):
         try:
             require()
             return self.act(result)
-        except (DependencyError, IntentError, LedgerError, store.PlanError) as error:
+        except (DependencyError, IntentError, LedgerError, SinkError, store.PlanError) as error:
             raise AnsibleActionFail(str(error)) from None
 
     def plain(self, value: Any) -> Any:

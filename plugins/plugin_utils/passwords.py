@@ -5,13 +5,14 @@
 `seal` takes them out of the intent before anything reads, checks, plans or records it, and leaves a token in the place
 of each, by which a changed one is seen. A template that writes a token makes its file a secret; `contents` reads the
 passwords again for the one call that brings the file to a host. A token is made slowly, so that a saved plan does not
-help to guess.
+help to guess. It names the router that it is for, and is another one for each of them.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -19,8 +20,9 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import machine
 
-TOKEN = re.compile(r"password:[0-9a-f]{64}")
+TOKEN = re.compile(r"password:[A-Za-z0-9-]+\.[A-Za-z0-9-]+:[0-9a-f]{64}", re.ASCII)
 VARIABLE = "weft_vpcs"
 
 _USABLE = re.compile(r"[A-Za-z0-9._~@%/+:=,^*()-]+", re.ASCII)
@@ -88,8 +90,12 @@ def seal(variables: Mapping[str, Any]) -> dict[str, Any]:
 def contents(variables: Mapping[str, Any]) -> dict[str, str]:
     """The passwords by their tokens."""
     fabric = _fabric(variables)
-    passwords = [place.password for vpc in variables.get(VARIABLE) or () for place in _places(vpc)]
-    return {token(password, fabric): password for password in passwords if isinstance(password, str)}
+    return {
+        token(place.password, fabric, _router(vpc)): place.password
+        for vpc in variables.get(VARIABLE) or ()
+        for place in _places(vpc)
+        if isinstance(place.password, str)
+    }
 
 
 def wanted(slice_: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -100,11 +106,20 @@ def wanted(slice_: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found | {part["psk"]: part for part in connections if part["psk"]}
 
 
+def token(password: str, fabric: str, router: str) -> str:
+    """What stands for a router's password everywhere but on the hosts that use it."""
+    return f"password:{router}:{hmac.new(_stretched(password, fabric), router.encode(), 'sha256').hexdigest()}"
+
+
 @cache
-def token(password: str, fabric: str) -> str:
-    """What stands for a password everywhere but on the hosts that use it."""
-    digest = hashlib.scrypt(password.encode(), salt=fabric.encode(), n=2**13, r=8, p=1, dklen=32)
-    return f"password:{digest.hex()}"
+def _stretched(password: str, fabric: str) -> bytes:
+    """A password as a key: once a password, however many routers have the same."""
+    return hashlib.scrypt(password.encode(), salt=fabric.encode(), n=2**13, r=8, p=1, dklen=32)
+
+
+def _router(vpc: Any) -> str:
+    """The name of a VPC's router; of one that the model will refuse any."""
+    return machine(str(_mapping(vpc).get("tenant")), str(_mapping(vpc).get("name")))
 
 
 def _fabric(variables: Mapping[str, Any]) -> str:
@@ -138,7 +153,7 @@ def _sealed(vpc: Any, path: str, fabric: str, findings: list[Finding]) -> Any:
     for kind, part, place in _places(vpc):
         reason = _unusable(part[kind.key], kind)
         if reason is None:
-            part[kind.key] = token(part[kind.key], fabric)
+            part[kind.key] = token(part[kind.key], fabric, _router(vpc))
         else:
             remedy = f"Write {kind.least} to {kind.most} letters, digits and ._~@%/+:=,^*()-."
             findings.append(Finding(kind.rule, f"{path}.{place}.{kind.key}", None, reason, remedy))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
+from ansible_collections.weft.vpc.plugins.module_utils.places import filled, router_of
 
 PHASES = ("segments", "routers", "ports", "removal")
 
@@ -105,7 +106,7 @@ def item_digest(raw: Mapping[str, Any]) -> str:
     return sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _file(raw: Mapping[str, Any], where: str, secrets: Mapping[str, str]) -> FileSpec:
+def _file(raw: Mapping[str, Any], where: str, scope: str, secrets: Mapping[str, str]) -> FileSpec:
     path = raw["path"]
     if not path.startswith("/") or ".." in path.split("/") or path.endswith("/"):
         raise DeployError(f"The path {path!r} of {where} is not absolute and plain.")
@@ -117,12 +118,13 @@ def _file(raw: Mapping[str, Any], where: str, secrets: Mapping[str, str]) -> Fil
         if sha256(content.encode()) != raw["digest"]:
             raise DeployError(f"The content of {path} of {where} did not come with the payload.")
     for token in raw.get("tokens", ()):
+        if scope != f"router:{router_of(token)}":
+            raise DeployError(f"A password in {path} of {where} is for the router {router_of(token)}.")
         if token not in secrets:
             raise DeployError(f"A password in {path} of {where} did not come with the payload.")
-        content = content.replace(token, secrets[token])
     return FileSpec(
         path=path,
-        content=content,
+        content=filled(content, secrets) if raw.get("tokens") else content,
         mode=int(raw.get("mode", "0600" if secret else "0644"), 8),
         link=raw.get("link"),
         check=raw.get("check"),
@@ -140,7 +142,7 @@ def _item(raw: Mapping[str, Any], order: int, secrets: Mapping[str, str]) -> Ite
         phase=raw["phase"],
         group=raw["group"],
         scope=raw["scope"],
-        files=tuple(_file(each, where, secrets) for each in raw.get("files", [])),
+        files=tuple(_file(each, where, raw["scope"], secrets) for each in raw.get("files", [])),
         activate=tuple(raw.get("activate", [])),
         digest=item_digest(raw),
         order=order,

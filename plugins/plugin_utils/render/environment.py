@@ -1,6 +1,9 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The one Jinja2 environment: roles' templates see the slice and nothing else, and an undefined name is an error."""
+"""The one Jinja2 environment: roles' templates see the slice and nothing else, and an undefined name is an error.
+
+So is a text that no sink has looked at: see `sinks`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 from jinja2 import __version__ as jinja_version
 from jinja2.bccache import Bucket
 
+from ansible_collections.weft.vpc.plugins.plugin_utils.render import sinks
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import ROLES_DIRECTORY
 
 _SYNTAX: dict[str, Any] = {
@@ -27,6 +31,12 @@ _SYNTAX: dict[str, Any] = {
     "autoescape": False,
 }
 _REFERENCE = re.compile(r"\{\{ (\w+(?:\.\w+)*) \}\}")
+
+
+class _Environment(Environment):
+    """What templates and macros return is made of parts that were looked at, and may stand in another template."""
+
+    concat = staticmethod(sinks.concat)
 
 
 class _RoleLoader(FileSystemLoader):
@@ -52,7 +62,15 @@ class _Compiled(FileSystemBytecodeCache):
 @cache
 def environment() -> Environment:
     """Return the environment, made once per process."""
-    return Environment(loader=_RoleLoader(ROLES_DIRECTORY), undefined=StrictUndefined, auto_reload=False, **_SYNTAX)
+    made = _Environment(
+        loader=_RoleLoader(ROLES_DIRECTORY),
+        undefined=StrictUndefined,
+        finalize=sinks.plain,
+        auto_reload=False,
+        **_SYNTAX,
+    )
+    made.filters.update(sinks.FILTERS)
+    return made
 
 
 def keep_compiled(directory: Path) -> None:
@@ -62,13 +80,15 @@ def keep_compiled(directory: Path) -> None:
     """
     with suppress(OSError):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    compiler = hashlib.sha256(f"{sys.version} {jinja_version} {_SYNTAX}".encode()).hexdigest()[:12]
+    # Compiled code holds whether values are finalized, too.
+    finalized = environment().finalize is not None
+    compiler = hashlib.sha256(f"{sys.version} {jinja_version} {_SYNTAX} {finalized}".encode()).hexdigest()[:12]
     environment().bytecode_cache = _Compiled(str(directory), f"{compiler}-%s")
 
 
 def fill(text: str, names: Mapping[str, Any]) -> str:
     """Return an inline template of a role's declaration with its names filled in."""
-    return _filler(text)(names)
+    return str(_filler(text)(names))
 
 
 @cache
@@ -91,7 +111,7 @@ def _value(path: list[str], names: Mapping[str, Any]) -> str:
             message = f"{'.'.join(path)!r} in a role's meta/deploy.yml names nothing"
             raise UndefinedError(message)
         found = found[name]
-    return str(found)
+    return str(sinks.plain(found))
 
 
 @cache

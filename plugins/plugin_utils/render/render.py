@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.passwords import TOKEN
+from ansible_collections.weft.vpc.plugins.module_utils.places import tokens_in
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import router_root
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import fill, keep_compiled, template
@@ -21,6 +21,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import (
     ItemDeclaration,
     declarations,
 )
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.sinks import SinkError
 
 #: Where router machines' user namespaces begin: just above the range systemd-nspawn picks from by itself.
 UID_BASE = 1879113728
@@ -127,13 +128,21 @@ def _file(role: str, declared: dict[str, Any], names: _Names) -> dict[str, Any]:
     source = declared["template"]
     source = source if "/" in source else f"{role}/{source}"
     found["mode"] = declared.get("mode", "0644")
-    found["content"] = template(source).render(names)
-    if tokens := sorted(set(TOKEN.findall(found["content"]))):
+    found["content"] = _content(source, found["path"], names)
+    if tokens := tokens_in(found["content"]):
         # The host puts the passwords in their places, and nobody else may read the file.
         found |= {"mode": "0600", "secret": True, "tokens": tokens}
     if "check" in declared:
         found["check"] = declared["check"]
     return found
+
+
+def _content(source: str, path: str, names: _Names) -> str:
+    try:
+        return str(template(source).render(names))
+    except SinkError as error:
+        message = f"{error} It was to stand in {path}. Nobody can plan that: please report it as a fault of {source}."
+        raise SinkError(message) from None
 
 
 def _substituted(value: Any, names: _Names) -> Any:

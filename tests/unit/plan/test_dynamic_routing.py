@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import parse_items
+from ansible_collections.weft.vpc.plugins.module_utils.places import filled, marked
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Ledger, allocate
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.passwords import contents, seal, token, wanted
@@ -100,7 +101,26 @@ def test_a_file_without_a_password_is_no_secret() -> None:
 
 
 def test_a_fabrics_name_is_in_the_token() -> None:
-    assert token(SECRET, "one") != token(SECRET, "two")
+    assert token(SECRET, "one", "a.t") != token(SECRET, "two", "a.t")
+
+
+def test_a_password_is_for_one_router_and_no_other() -> None:
+    slice_ = told(bgp(password=SECRET))
+    found = contents(intent(bgp(password=SECRET)))
+    assert [one.split(":")[1] for one in found] == ["vpc-1.admin"]
+    stolen = items(slice_)
+    stolen[0]["scope"] = "router:vpc-2.admin1"
+    with pytest.raises(DeployError, match=r"is for the router vpc-1\.admin"):
+        parse_items(stolen, found)
+
+
+def test_a_text_that_looks_like_a_token_is_text() -> None:
+    found = contents(intent(bgp(password=SECRET)))
+    (secret,) = found
+    assert filled(f"a {secret} b", found) == f"a {secret} b"
+    assert filled(f"a {marked(secret)} b", found) == f"a {SECRET} b"
+    # What is put in is not looked at again.
+    assert filled(marked("x"), {"x": marked(secret), **found}) == marked(secret)
 
 
 @pytest.mark.parametrize(
