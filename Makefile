@@ -6,6 +6,14 @@ SHELL := bash
 export WEFT_VENV ?= .venv
 export PATH := $(CURDIR)/$(WEFT_VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
+# What earlier work left in the user's home must not make anything pass: all that runs here has a home of its own. Where
+# pyenv's Pythons are is still said by the user's. A make within make keeps what the first one found.
+export WEFT_USER_HOME := $(or $(WEFT_USER_HOME),$(HOME))
+export HOME := $(CURDIR)/.cache/home
+export PYENV_ROOT := $(or $(PYENV_ROOT),$(WEFT_USER_HOME)/.pyenv)
+# What runs and checkouts may share: downloads, images, kernels. Nothing depends on it being there.
+export WEFT_CACHE := $(or $(WEFT_CACHE),/var/cache/weft-lab)
+export PIP_CACHE_DIR := $(or $(PIP_CACHE_DIR),$(WEFT_CACHE)/pip)
 
 STEP = @tools/step $@
 # LAB_KERNEL=debian: in the virtual machine with Debian's stock kernel.

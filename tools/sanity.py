@@ -2,7 +2,8 @@
 
 ansible-test makes a virtual environment per test and Python and puts pip into it by get-pip.py, from a place that
 is no package registry. It looks into its cache first: there goes a stand-in that installs pip from pip's own wheel.
-Its cache is in its home directory, so it gets a home in .cache, which also leaves the user's ~/.ansible alone.
+Its cache is in its home directory, so it gets a home in .cache, which also leaves the user's ~/.ansible alone. What is
+downloaded lies in WEFT_CACHE, where the next home finds it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+USER_HOME = Path(os.environ.get("WEFT_USER_HOME") or Path.home())
 HOME = ROOT / ".cache/sanity/home"
 PIP_CACHE = HOME / ".ansible/test/cache"
 
@@ -51,28 +54,39 @@ def provide_pip(version: str) -> None:
     script = PIP_CACHE / f"get_pip_{version.replace('.', '_')}.py"
     if script.exists():
         return
-    PIP_CACHE.mkdir(parents=True, exist_ok=True)
-    download = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-qq",
-        "--no-deps",
-        "--dest",
-        str(PIP_CACHE),
-        f"pip=={version}",
-    ]
-    subprocess.run(download, check=True)
-    (wheel,) = PIP_CACHE.glob(f"pip-{version}-*.whl")
-    script.write_text(GET_PIP.format(wheel=wheel.name))
+    # Other checkouts read there: each file appears whole, and the script after its wheel.
+    with tempfile.TemporaryDirectory(dir=PIP_CACHE) as name:
+        download = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", name, f"pip=={version}"]
+        subprocess.run(download, check=True)
+        (wheel,) = Path(name).glob(f"pip-{version}-*.whl")
+        written = Path(name) / script.name
+        written.write_text(GET_PIP.format(wheel=wheel.name))
+        for one in (wheel, written):
+            one.replace(PIP_CACHE / one.name)
+
+
+def share_downloads() -> None:
+    """Keep what is downloaded in WEFT_CACHE if there can be such a place, else in the home."""
+    cache = Path(os.environ.get("WEFT_CACHE") or "/var/cache/weft-lab")
+    for here, shared in ((PIP_CACHE, cache / "ansible-test"), (HOME / ".cache/pip", cache / "pip")):
+        if here.is_symlink() and here.readlink() == shared and here.exists():
+            continue
+        here.unlink(missing_ok=True) if here.is_symlink() else shutil.rmtree(here, ignore_errors=True)
+        here.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shared.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            here.mkdir()
+        else:
+            here.symlink_to(shared)
 
 
 def share_pip_settings() -> None:
     """Let pip find the user's settings (which registry, which certificates) in the other home, and make it quiet."""
-    theirs, ours = Path.home() / ".config/pip", HOME / ".config/pip"
-    if theirs.exists() and not ours.is_symlink():
+    theirs, ours = USER_HOME / ".config/pip", HOME / ".config/pip"
+    if theirs.exists():
         ours.parent.mkdir(parents=True, exist_ok=True)
+        ours.unlink(missing_ok=True)
         ours.symlink_to(theirs)
     legacy = HOME / ".pip/pip.conf"
     legacy.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +95,8 @@ def share_pip_settings() -> None:
 
 def search_path() -> str:
     """PATH with this virtual environment first, then the Pythons of pyenv, switched on or not."""
-    pythons = sorted((Path.home() / ".pyenv/versions").glob("3.*/bin"))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or USER_HOME / ".pyenv")
+    pythons = sorted((pyenv / "versions").glob("3.*/bin"))
     return os.pathsep.join([str(Path(sys.executable).parent), *map(str, pythons), os.environ["PATH"]])
 
 
@@ -99,7 +114,7 @@ def unpack_artifact() -> Path:
 
 def main(options: list[str]) -> int:
     """Run the tests; the exit status of ansible-test."""
-    PIP_CACHE.mkdir(parents=True, exist_ok=True)
+    share_downloads()
     share_pip_settings()
     for version in wanted_pips():
         provide_pip(version)
