@@ -6,18 +6,23 @@ being here: what is missing is made.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.mounts import mounted
 from lab.paths import CACHE
 from lab.shell import locked, step
 
 MAKING = ".making"
+# What no checkout has asked for in this time is of an old recipe.
+KEPT_SECONDS = 30 * 24 * 3600.0
 
 
 def recipe_hash(*recipe: object) -> str:
@@ -32,9 +37,12 @@ def ensure(kind: str, name: str, what: str, make: Callable[[Path], None]) -> Pat
     gets its name. Whoever comes second waits for the first.
     """
     place = CACHE / kind / name
-    if place.exists():
-        return place
-    with locked(CACHE / "locks" / f"{kind}-{name}"):
+    used = _lock(place)
+    with locked(used, shared=True):
+        os.utime(used)
+        if place.exists():
+            return place
+    with locked(used):
         if not place.exists():
             _sweep(place)
             with step(what):
@@ -45,8 +53,37 @@ def ensure(kind: str, name: str, what: str, make: Callable[[Path], None]) -> Pat
     return place
 
 
+def _lock(place: Path) -> Path:
+    """Who makes or removes a thing holds this alone; its time says when the thing was last asked for."""
+    return CACHE / "locks" / f"{place.parent.name}-{place.name}"
+
+
 def _sweep(place: Path) -> None:
-    """Remove what a killed maker left. One that still writes there cannot meet ours: each has a place of its own."""
+    """Remove what a killed maker left, and things of this kind that nobody asks for any more.
+
+    A maker that was killed may have left a program that still writes. It cannot meet ours: each has a place of its own.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     for left in place.parent.glob(f"{place.name}.*{MAKING}"):
         shutil.rmtree(left, ignore_errors=True)
+    for old in place.parent.iterdir():
+        if old != place and old.suffix != MAKING and _unused(old):
+            _remove(old)
+
+
+def _unused(place: Path) -> bool:
+    """Whether a thing was not asked for in a long time, and no lab that is up is made of it."""
+    try:
+        idle = time.time() - _lock(place).stat().st_mtime
+    except FileNotFoundError:
+        idle = KEPT_SECONDS + 1
+    return idle > KEPT_SECONDS and not any(str(place) in mount.options for mount in mounted())
+
+
+def _remove(place: Path) -> None:
+    """Remove a thing, unless somebody asks for it just now. What is half removed has no name that counts."""
+    with contextlib.suppress(BlockingIOError), locked(_lock(place), wait=False):
+        if _unused(place):
+            gone = Path(tempfile.mkdtemp(prefix=f"{place.name}.", suffix=MAKING, dir=place.parent))
+            os.rename(place, gone / place.name)
+            shutil.rmtree(gone, ignore_errors=True)

@@ -14,12 +14,16 @@ ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 @dataclass(frozen=True)
 class Mount:
-    """One mount: where it is, which part of its file system is there, and of which type and device that is."""
+    """One mount: where it is, which part of its file system is there, and of which type and device that is.
+
+    `options` are the file system's own, with the layers of an overlay.
+    """
 
     point: Path
     root: str
     type: str
     device: int
+    options: str
 
     def reachable(self) -> bool:
         """Whether its place still leads to it, and not to something that was mounted over it later."""
@@ -39,8 +43,9 @@ def _mount(line: bytes) -> Mount:
     before, _, after = line.partition(b" - ")
     device, root, point = before.split()[2:5]
     major, minor = device.split(b":")
-    kind = os.fsdecode(after.split()[0])
-    return Mount(Path(_plain(point)), _plain(root), kind, os.makedev(int(major), int(minor)))
+    kind, _source, options = after.split(b" ", 2)
+    where = os.makedev(int(major), int(minor))
+    return Mount(Path(_plain(point)), _plain(root), os.fsdecode(kind), where, _plain(options))
 
 
 def _plain(field: bytes) -> str:

@@ -51,9 +51,13 @@ def step(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One at a time: whoever comes second waits. The kernel drops the lock of a killed process."""
+def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """One at a time, or any number that share it: others wait, or raise `BlockingIOError`.
+
+    The kernel drops the lock of a killed process.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Not emptied: the time of the file is its owner's.
+    with path.open("a") as lock:
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         yield

@@ -63,8 +63,7 @@ def _system() -> Path:
 
 def _lab(suite: str) -> Path:
     trees = [image.ensure(name, suite) for name in image.PACKAGES]
-    routers = sorted(path for path in (CACHE / "router-images" / suite).glob("*") if _complete(path))
-    parts = [*trees, mirror.ensure(suite), *routers]
+    parts = [*trees, mirror.ensure(suite), *router_images.kept(suite)]
     names = [str(CACHE_IN_GUEST.relative_to(BASE) / part.relative_to(CACHE)) for part in parts]
     recipe = "\n".join(names)
     disk = HOME / f"lab-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
@@ -81,11 +80,6 @@ def _lab(suite: str) -> Path:
             shutil.rmtree(staging)
             os.rename(disk.with_suffix(".building"), disk)
     return disk
-
-
-def _complete(path: Path) -> bool:
-    """Whether this is a router image, and not one that is being built just now."""
-    return path.is_dir() and (path / "usr").is_dir() and "." not in path.name
 
 
 def _forget(paths: Iterable[Path]) -> None:

@@ -47,7 +47,7 @@ def run(guest: Guest, *command: str) -> Ended:
 def build_router_image() -> None:
     """On this computer, unless one of its labs has: emulated it takes a quarter of an hour."""
     keep_router_images()
-    if not any(router_images.cache(tree.SUITE).glob("*")):
+    if not router_images.kept(tree.SUITE):
         lab = Lab("di")
         try:
             subprocess.run([ROOT / "tools" / "demo", "--lab", lab.id], stdin=subprocess.DEVNULL, check=True)

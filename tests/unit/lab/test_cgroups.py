@@ -73,7 +73,7 @@ def test_lists_may_hold_what_is_no_process_here(tmp_path: Path, monkeypatch: pyt
     group = tmp_path / NAME / "payload"
     group.mkdir(parents=True)
     (group / "cgroup.procs").write_text("0\n12\n0\n")
-    monkeypatch.setattr(cgroups, "trees", lambda: [Mount(tmp_path, "/", "cgroup2", 0)])
+    monkeypatch.setattr(cgroups, "trees", lambda: [Mount(tmp_path, "/", "cgroup2", 0, "")])
     assert Cgroup(NAME).pids() == {12}
 
 
