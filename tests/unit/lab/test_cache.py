@@ -154,6 +154,15 @@ def test_a_router_image_is_handed_on(tmp_path: Path) -> None:
     assert taken.name == built.name and (taken / "usr" / "file").samefile(built / "usr" / "file")
 
 
+def test_a_router_image_being_taken_is_left_out() -> None:
+    kept = router_images.cache("bookworm")
+    for name in ("debian-12-abc", "debian-12-abd.partial"):
+        image(kept, name)
+    (kept / "debian-12-abc.lock").touch()
+    (kept / f"debian-12-abd{router_images.SEAL}").touch()
+    assert [path.name for path in router_images.kept("bookworm")] == ["debian-12-abc"]
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -12,7 +12,7 @@ import pytest
 from lab import cli
 from lab.errors import LabError
 from lab.paths import ROOT
-from lab.qemu import disks, guest, initramfs, remote, tree
+from lab.qemu import guest, initramfs, remote, tree
 
 
 def entries(archive: bytes) -> Iterator[tuple[str, int, bytes]]:
@@ -121,10 +121,3 @@ def test_a_file_of_instances_is_read_on_this_computer(monkeypatch: pytest.Monkey
         os.dup2(before, 0)
         os.close(before)
     assert became == [["bin/lab", "--lab", "x", "instances", "apply", "-", "--wait", "3", "[]"]]
-
-
-def test_a_router_image_being_built_is_left_out(tmp_path: Path) -> None:
-    for name in ("debian-12-abc", "debian-12-abd.partial"):
-        (tmp_path / name / "usr").mkdir(parents=True)
-    (tmp_path / "debian-12-abc.lock").touch()
-    assert [path.name for path in sorted(tmp_path.iterdir()) if disks._complete(path)] == ["debian-12-abc"]
