@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Vtep, VtepError, vtep_in_cidr
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.certificate import Certificate
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.fabric import Fabric, Tenant
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.hostnames import host_name
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.hosts import HostFacts, Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.instance import Instance, Nic, SecondaryIp
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network import Network
@@ -68,6 +69,16 @@ class NicRef(NamedTuple):
     def address_key(self) -> str:
         """The path of the address that is meant: the NIC's, or `tenant/instance/0/blog`."""
         return self.key if self.secondary is None else f"{self.key}/{self.secondary.name}"
+
+    @property
+    def host_name(self) -> str:
+        """What DHCP and DNS call the NIC."""
+        return host_name(self.instance.name, self.nic_index, default=self.is_default)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the instance has its default route by the NIC."""
+        return self.nic_index == self.instance.default_nic
 
     @property
     def addresses(self) -> tuple[NicRef, ...]:

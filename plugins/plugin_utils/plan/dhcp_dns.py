@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, NicRef, Vpc, VxlanPool
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, Vpc, VxlanPool
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import vxlan_pool
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Lease, Subnet
@@ -46,12 +46,8 @@ def _leases(context: Context, network: Network) -> list[Lease]:
         Lease(
             mac=context.text(f"{nic.key}:mac"),
             ip=context.text(f"{nic.key}:ip"),
-            name=nic.instance.name if _is_default(nic) else f"{nic.instance.name}-nic{nic.nic_index}",
-            default=_is_default(nic),
+            name=nic.host_name,
+            default=nic.is_default,
         )
         for nic in sorted(context.intent.nics_of(network), key=lambda one: one.key)
     ]
-
-
-def _is_default(nic: NicRef) -> bool:
-    return nic.nic_index == nic.instance.default_nic

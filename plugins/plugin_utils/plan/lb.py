@@ -17,6 +17,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer impor
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import HttpRule as WantedRule
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.load_balancer import Stickiness as WantedStickiness
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import server_name
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.port_forward import disjoint
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import (
     Backend,
@@ -142,7 +143,7 @@ def _balanced(context: Context, vpc: Vpc, wanted: WantedBalanced, proxy: str) ->
 
 
 def _backend(context: Context, vpc: Vpc, wanted: WantedBackend, port: int) -> Backend:
-    name = wanted.instance.replace(":", "-nic").replace("/", "-")
+    name = server_name(wanted.instance)
     return Backend(
         name=name,
         address=context.nic_address(vpc.tenant, wanted.instance),

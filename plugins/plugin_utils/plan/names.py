@@ -62,6 +62,12 @@ def image_directory(name: str, version: str) -> str:
     return f"{STATE}/images/{name}-{version}"
 
 
+def server_name(reference: str) -> str:
+    """Return HAProxy's name of a backend; an instance's own holds neither of the two characters, so that none is
+    another's."""
+    return reference.replace(":", "_").replace("/", ".")
+
+
 def is_ours(device: str) -> bool:
     """Whether a device of a host has a name that a plan gives, so that it is no part of the underlay."""
     return _OURS.fullmatch(device) is not None

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import ClassVar, Protocol
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.model import Instance, Intent, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, NicRef, Vpc
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.hostnames import hidden_by, no_domain, no_host_name
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import with_article
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder, networks
@@ -86,15 +87,54 @@ def _name_spaces(vpc: Vpc) -> Iterator[Iterable[NamedNode]]:
 
 @rule("WEFT-A7-case")
 def dns_names(intent: Intent) -> Iterator[Fault]:
-    """Instances in one VPC have names that DNS tells apart: another tenant's too, and not by capital letters."""
-    seen: dict[tuple[str, str], Instance] = {}
-    for vpc, network in networks(intent):
-        for instance, *_nic in intent.nics_of(network):
-            first = seen.setdefault((vpc.path, instance.name.lower()), instance)
-            if (first.name, first.tenant) != (instance.name, instance.tenant):
-                yield Fault(
-                    instance.at("name"),
-                    instance.name,
-                    f"is for DNS the same as {holder(first.name, first.at('name'))}, and both are in {vpc.name}",
-                    "Give one of the two another name.",
-                )
+    """NICs in one VPC have names that DNS tells apart: another tenant's too, and not by capital letters."""
+    for vpc in intent.vpcs:
+        seen: dict[str, NicRef] = {}
+        for nic in (one for network in vpc.networks for one in intent.nics_of(network)):
+            first = seen.setdefault(nic.host_name.lower(), nic)
+            if first.key != nic.key:
+                yield _same_for_dns(first, nic, vpc)
+
+
+def _same_for_dns(first: NicRef, nic: NicRef, vpc: Vpc) -> Fault:
+    other = f"{holder(first.instance.name, first.instance.at('name'))}, and both are in {vpc.name}"
+    reason = f"is for DNS the same as {other}"
+    if nic.instance.name.lower() != first.instance.name.lower():  # DNS has a name that nobody has written
+        reason = f"gets the name {nic.host_name} in DNS ({nic.nic.path}), and so does {other}"
+    return Fault(nic.instance.at("name"), nic.instance.name, reason, "Give one of the two another name.")
+
+
+@rule("WEFT-A7-name")
+def names_of_hosts(intent: Intent) -> Iterator[Fault]:
+    """The name of an instance in a VPC means nothing else to DHCP, and to nobody who looks names up."""
+    told: set[str] = set()
+    for nic in (one for _vpc, network in networks(intent) for one in intent.nics_of(network)):
+        reason = no_host_name(nic.host_name)
+        if reason is not None and nic.instance.path not in told:
+            told.add(nic.instance.path)
+            yield Fault(nic.instance.at("name"), nic.instance.name, reason, "Give the instance another name.")
+
+
+def _domains(intent: Intent) -> Iterator[tuple[str, str]]:
+    yield intent.fabric.at("dns_domain"), intent.fabric.dns_domain
+    for _vpc, network in networks(intent):
+        if network.dns_domain is not None:
+            yield network.at("dns_domain"), network.dns_domain
+
+
+@rule("WEFT-A7-domain")
+def domains(intent: Intent) -> Iterator[Fault]:
+    """The domain of instances is no top-level domain of others, no reverse zone and no address."""
+    for path, domain in _domains(intent):
+        reason = no_domain(domain)
+        if reason is not None:
+            yield Fault(path, domain, reason, "Write a domain of your own, like cloud.internal.")
+
+
+@rule("WEFT-A7-hides", severity="warning")
+def hidden_names(intent: Intent) -> Iterator[Fault]:
+    """The domain of instances hides no names of the public DNS."""
+    for path, domain in _domains(intent):
+        reason = None if no_domain(domain) else hidden_by(domain)
+        if reason is not None:
+            yield Fault(path, domain, reason, "Use a domain that is the VPC's alone, like cloud.internal.")
