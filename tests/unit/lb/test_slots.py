@@ -76,3 +76,28 @@ def test_turning_takes_as_many_checks_as_asked_for() -> None:
     assert [one.end(True), one.end(False), one.end(True), one.end(True)] == [False, False, False, True]
     assert [one.end(False), one.end(False), one.end(True), one.end(False), one.end(False)] == [False] * 5
     assert [one.end(False), one.up] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("told", "calls"),
+    [
+        ((*[f"Operation failed: {lb_udp.VANISHED}"] * 2, "7 flow entries have been deleted."), 3),
+        (("0 flow entries have been deleted.",), 1),
+        (("Operation failed: Operation not permitted",), 1),
+    ],
+)
+def test_a_flow_that_ends_by_itself_saves_no_other(told: Sequence[str], calls: int) -> None:
+    called: list[Sequence[str]] = []
+
+    def conntrack(*words: str) -> SimpleNamespace:
+        called.append(words)
+        return SimpleNamespace(stderr=told[len(called) - 1])
+
+    names = lb_udp.end_flows.__globals__
+    names["command"], real = conntrack, names["command"]
+    try:
+        lb_udp.end_flows("10.0.0.1", 53, "192.168.0.2", 5353)
+    finally:
+        names["command"] = real
+    assert len(called) == calls
+    assert {one[:2] for one in called} == {("conntrack", "-D")}
