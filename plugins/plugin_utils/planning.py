@@ -11,10 +11,10 @@ from ipaddress import IPv4Interface
 from typing import Any
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import Change, Ledger, LedgerStore, Link, allocate
+from ansible_collections.weft.vpc.plugins.plugin_utils.devices import is_ours
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import INTENT_VARIABLES, HostFacts, Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.demands import requests
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import is_ours
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Plan, digest_of, make_plan
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
 

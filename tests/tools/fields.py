@@ -59,6 +59,17 @@ def is_list(field: ModelField) -> bool:
     return any(getattr(part, "__origin__", None) is tuple for part in parts(field.info.annotation))
 
 
+def limits(field: ModelField) -> Iterator[Any]:
+    """What the type of a field says of its values, one limit at a time."""
+    given = [*field.info.metadata, *(one for part in parts(field.info.annotation) for one in _said(part))]
+    for one in given:
+        yield from one.metadata if isinstance(one, FieldInfo) else (one,)
+
+
+def _said(annotation: Any) -> tuple[Any, ...]:
+    return tuple(getattr(annotation, "__metadata__", ()))
+
+
 @cache
 def model_fields() -> tuple[ModelField, ...]:
     """Every field of every class of the model."""

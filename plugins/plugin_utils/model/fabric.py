@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.limits import Connections, Quota
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Address, Cidr, DomainName, Flag, Name, Number
 
@@ -29,10 +30,8 @@ class Fabric(Node):
         description="Most frames a second that an instance's NIC sends to everybody: broadcasts, multicasts, and in "
         "segments without NICs of `port_security: false` what is for a MAC that nobody has.",
     )
-    connections: Number = Field(
+    connections: Connections = Field(
         default=16384,
-        ge=100,
-        le=1_000_000,
         description="Most connections at a time that an instance's NIC opens, and most that are opened to it from "
         "beyond its host's other NICs. It holds in networks with security groups, whose hosts track connections.",
     )
@@ -43,14 +42,14 @@ class Quotas(Node):
 
     kind: ClassVar[str] = "set of quotas"
 
-    vpcs: Number | None = Field(default=None, ge=0, description="Most VPCs.")
-    networks: Number | None = Field(default=None, ge=0, description="Most networks, over all VPCs.")
-    public_ips: Number | None = Field(
-        default=None, ge=0, description="Most public addresses: routers', virtual and elastic IPs."
+    vpcs: Quota | None = Field(default=None, description="Most VPCs.")
+    networks: Quota | None = Field(default=None, description="Most networks, over all VPCs.")
+    public_ips: Quota | None = Field(
+        default=None, description="Most public addresses: routers', virtual and elastic IPs."
     )
-    elastic_ips: Number | None = Field(default=None, ge=0, description="Most elastic IPs.")
-    load_balancers: Number | None = Field(default=None, ge=0, description="Most load balancers.")
-    vpn_connections: Number | None = Field(default=None, ge=0, description="Most VPN connections.")
+    elastic_ips: Quota | None = Field(default=None, description="Most elastic IPs.")
+    load_balancers: Quota | None = Field(default=None, description="Most load balancers.")
+    vpn_connections: Quota | None = Field(default=None, description="Most VPN connections.")
 
 
 class Tenant(Node):

@@ -14,13 +14,13 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import (
     StringConstraints,
     WithJsonSchema,
 )
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.limits import HttpStatus
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit, Somebody
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.qos import Qos
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     COOKIE_PATTERN,
     HOST_PATTERN,
-    STATUS_PATTERN,
     URL_PATH_PATTERN,
     Address,
     DomainName,
@@ -39,7 +39,6 @@ Connections = Annotated[int, Strict(), Field(ge=1, le=1000000)]
 UrlPath = Annotated[str, Strict(), StringConstraints(pattern=URL_PATH_PATTERN)]
 HostName = Annotated[str, Strict(), StringConstraints(pattern=HOST_PATTERN)]
 CookieName = Annotated[str, Strict(), StringConstraints(pattern=COOKIE_PATTERN)]
-HttpStatus = Annotated[str, Strict(), StringConstraints(pattern=STATUS_PATTERN)]
 
 #: Among how many slots a listener of udp is shared out: most small sums of weights divide it.
 SLOTS = 240

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.limits import Distance
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Cidr, Reference
@@ -24,7 +25,7 @@ class Route(Node):
     )
     type: Literal["static", "blackhole"] = Field(default="static", description="`blackhole`: packets are dropped.")
     next_hop: Reference | None = Field(default=None, description="Address or instance in a network of the VPC.")
-    distance: Annotated[int, Strict(), Field(ge=1, le=255)] = Field(
+    distance: Distance = Field(
         default=128, description="Of several routes to one destination the least distance whose next hop is there wins."
     )
 

@@ -4,23 +4,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field, Strict, StringConstraints
+from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.dynamic_routing import Bgp, Ospf
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.firewall import InterfaceFirewall
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.limits import Connections, Cpus, Memory, memory_bytes
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Some
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
-    MEMORY_PATTERN,
     Address,
     Name,
-    Number,
     Reference,
     SharedWith,
 )
-
-_UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
 
 
 class RouterImage(Node):
@@ -39,15 +36,10 @@ class RouterOffering(Node):
     kind: ClassVar[str] = "router offering"
 
     name: Name = Field(description="Name, unique in the fabric.")
-    cpus: Annotated[float, Strict()] = Field(
-        gt=0, le=1024, allow_inf_nan=False, description="CPUs that the router may use; fractions are allowed."
-    )
-    memory: Annotated[str, Strict(), StringConstraints(pattern=MEMORY_PATTERN)] = Field(
-        description="Memory that the router may use: a number and M, G or T."
-    )
-    connections: Number | None = Field(
+    cpus: Cpus = Field(description="CPUs that the router may use; fractions are allowed.")
+    memory: Memory = Field(description="Memory that the router may use: a number and M, G or T, from 64M to 16T.")
+    connections: Connections | None = Field(
         default=None,
-        ge=100,
         description="Most connections that one address of its subnets may have through it; default no limit.",
     )
     image: Reference = Field(description="Router image.")
@@ -61,7 +53,7 @@ class RouterOffering(Node):
     @property
     def memory_bytes(self) -> int:
         """`memory` in bytes."""
-        return int(self.memory[:-1]) * _UNITS[self.memory[-1]]
+        return memory_bytes(self.memory)
 
 
 class PublicNetwork(Node):

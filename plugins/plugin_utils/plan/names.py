@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
-
-_OURS = re.compile(r"w(br|vx|pn|vl|p|q[bio])\d+")
 
 STATE = "/var/lib/weft"
 
@@ -66,8 +63,3 @@ def server_name(reference: str) -> str:
     """Return HAProxy's name of a backend; an instance's own holds neither of the two characters, so that none is
     another's."""
     return reference.replace(":", "_").replace("/", ".")
-
-
-def is_ours(device: str) -> bool:
-    """Whether a device of a host has a name that a plan gives, so that it is no part of the underlay."""
-    return _OURS.fullmatch(device) is not None

@@ -110,6 +110,24 @@ def times_fit(intent: Intent) -> Iterator[Fault]:
             yield Fault(neighbor.at("hold_time"), neighbor.hold_time, reason, "Give it three times keepalive.")
 
 
+@rule("WEFT-R7-same-id")
+def identifiers_differ(intent: Intent) -> Iterator[Fault]:
+    """Routers that meet in a public network have different identifiers in a protocol."""
+    seen: dict[tuple[str, str, IPv4Address], str] = {}
+    for vpc in intent.vpcs:
+        router = vpc.router
+        for protocol in (router.bgp, router.ospf):
+            identifier = None if protocol is None else protocol.router_id or router.public_ip
+            if protocol is None or identifier is None:
+                continue
+            path = router.at("public_ip") if protocol.router_id is None else protocol.at("router_id")
+            places = [seen.setdefault((protocol.kind, one, identifier), path) for one in intent.public_networks(vpc)]
+            other = next((place for place in places if place != path), None)
+            if other is not None:
+                reason = f"is the identifier of another {protocol.kind} in the same network already ({other})"
+                yield Fault(path, str(identifier), reason, "Give each its own, or none to have its public address.")
+
+
 @rule("WEFT-R7-network")
 def ospf_linked(intent: Intent) -> Iterator[Fault]:
     """OSPF is spoken on a public network of the router."""

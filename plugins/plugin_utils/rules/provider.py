@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ansible_collections.weft.vpc.plugins.plugin_utils.devices import no_nic
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, ProviderNetwork
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import INTERFACE_PATTERN
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.references import provider_references
@@ -71,6 +72,20 @@ def _not_for(path: str, network: ProviderNetwork, service: str) -> Fault:
     return Fault(
         path, network.name, reason, f"Add {service} to the services of {network.name}, or use another network."
     )
+
+
+@rule("WEFT-P5-device")
+def nics_of_hosts(intent: Intent) -> Iterator[Fault]:
+    """The NIC of a provider network or of a VTEP is a host's own: no device of ours, and not the loopback device."""
+    named = [(one.at("interface"), one.interface) for one in intent.provider_networks]
+    clusters = (cluster for pool in intent.vxlan_pools for cluster in pool.clusters)
+    named += [(one.at("interface"), one.interface) for one in clusters if one.interface is not None]
+    for host in intent.hosts.by_name.values():
+        named += [(f"{host.path('weft_provider_interfaces')}.{key}", str(nic)) for key, nic in host.interfaces.items()]
+    for path, nic in named:
+        reason = no_nic(nic)
+        if reason is not None:
+            yield Fault(path, nic, reason, "Name a NIC of the host, like eth1.")
 
 
 @rule("WEFT-P5-interfaces")

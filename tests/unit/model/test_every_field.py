@@ -8,10 +8,20 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import says_empty
-from ansible_collections.weft.vpc.tests.tools.fields import ModelField, holds, is_list, model_fields, parts, places
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import PortRange
+from ansible_collections.weft.vpc.tests.tools.fields import (
+    ModelField,
+    holds,
+    is_list,
+    limits,
+    model_fields,
+    parts,
+    places,
+)
 from ansible_collections.weft.vpc.tests.tools.intents import everything, findings_of, slices_of
 
 FIELDS = {str(field): field for field in model_fields()}
@@ -120,7 +130,7 @@ SPANS = {"IpRange.end", "IpRange.start", "ProviderNetwork.reserved_ips", "Provid
 ADDRESSES = sorted(name for name, field in FIELDS.items() if holds(field, IPv4Address))
 
 
-def planted(name: str, value: str) -> list[tuple[str, Finding]]:
+def planted(name: str, value: Any) -> list[tuple[str, Finding]]:
     """What is said of a value at every place that a field has in the everything fabric."""
     found = []
     for number in range(sum(str(place.field) == name for place in places(everything()[0]))):
@@ -152,3 +162,59 @@ def test_no_key_takes_the_edge_of_a_network(name: str, address: str) -> None:
 @pytest.mark.parametrize("name", ["IpsecConnection.peer", "BgpNeighbor.address", "Route.next_hop"])
 def test_somebody_else_is_not_the_router(name: str, own: str) -> None:
     assert any(path == finding.path for path, finding in planted(name, own))
+
+
+# Numbers with limits of their own, by what is just beyond: the type says them, not a field's metadata.
+BEYOND: dict[str, tuple[Any, Any]] = {
+    "Bgp.asn": (0, 2**32 - 1),
+    "BgpNeighbor.asn": (0, 2**32 - 1),
+    "Qos.egress": (63_999, "401G"),
+    "Qos.ingress": (63_999, "401G"),
+    "RouterOffering.memory": ("63M", "17T"),
+    "HealthCheck.status": ("099", "600"),
+    **dict.fromkeys((name for name, field in FIELDS.items() if holds(field, PortRange)), (0, 65536)),
+}
+
+# Not numbers that a user writes as one: codes of options, which their own tests are about.
+MAPPINGS = {"Network.dhcp_options"}
+
+NUMBERED = sorted(name for name, field in FIELDS.items() if holds(field, int) or holds(field, float))
+
+
+def both_ends(name: str) -> tuple[Any, Any]:
+    """The least and the largest number that a field says it takes."""
+    found = {}
+    for one in limits(FIELDS[name]):
+        for key in ("ge", "le"):
+            if (value := getattr(one, key, None)) is not None:
+                found[key] = value
+    return found.get("ge"), found.get("le")
+
+
+def test_every_number_has_two_ends() -> None:
+    assert [name for name in NUMBERED if name not in {*BEYOND, *MAPPINGS} and None in both_ends(name)] == []
+
+
+@pytest.mark.parametrize("name", sorted({*NUMBERED, *BEYOND} - MAPPINGS))
+def test_a_number_beyond_its_ends_is_refused(name: str) -> None:
+    least, largest = both_ends(name)
+    beyond = BEYOND.get(name) or (least - (0.001 if holds(FIELDS[name], float) else 1), largest + 1)
+    for value in beyond:
+        assert any(path == finding.path for path, finding in planted(name, value)), value
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERED if name not in {*BEYOND, *MAPPINGS}])
+def test_a_number_at_its_ends_is_within_its_limits(name: str) -> None:
+    for value in both_ends(name):
+        assert not [finding for path, finding in planted(name, value) if path == finding.path and _limits(finding)]
+
+
+def _limits(finding: Finding) -> bool:
+    """Whether it is about the number alone."""
+    return finding.rule in ("WEFT-intent-limit", "WEFT-P1-vni", "WEFT-P5-vlan", "WEFT-P7-mtu", "WEFT-R5-distance")
+
+
+def test_a_mac_that_yaml_takes_for_a_number_is_refused() -> None:
+    # YAML 1.1 has numbers of base 60; of ports and VLANs written that way nothing tells them from others.
+    assert any(path == finding.path for path, finding in planted("Nic.mac", yaml.safe_load("52:54:00:12:34:56")))
+    assert any(path == finding.path for path, finding in planted("PortForward.port", yaml.safe_load("2222:23")))
