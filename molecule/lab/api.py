@@ -16,7 +16,7 @@ from typing import Any
 from lab import host, image, instances, machine, mirror, netns, router_images, topology
 from lab.errors import LabError
 from lab.paths import BASE, ROOT, Paths
-from lab.shell import locked, run, say, step
+from lab.shell import locked, run, say, step, write_whole
 from lab.topology import Node, Topology
 
 Completed = subprocess.CompletedProcess[str]
@@ -101,13 +101,17 @@ class Lab:
 
     def _up(self, shape: str, suite: str, fresh_images: bool) -> None:
         wanted = topology.load(topology.find(shape), suite)
-        if self.paths.topology.exists() and self.paths.topology.read_text() != wanted.text:
-            if any(machine.leader(self.paths, name) for name in self.topology.nodes):
+        known = machine.known(self.paths)
+        if not self.paths.topology.exists():
+            if known:
+                self._down()  # what was killed before it had the rest of it down, or lost its state
+        elif self.paths.topology.read_text() != wanted.text:
+            if any(machine.leader(self.paths, name) for name in known):
                 raise LabError(f"The lab '{self.id}' runs with another topology; take it down first.")
             self._down()
         images = self._images(wanted)
         self.paths.state.mkdir(parents=True, exist_ok=True)
-        self.paths.topology.write_text(wanted.text)
+        write_whole(self.paths.topology, wanted.text)
         self._ssh_key()
         netns.create(self.paths, wanted)
         with step(f"start {', '.join(wanted.nodes)}"):
@@ -139,7 +143,10 @@ class Lab:
 
     def _ssh_key(self) -> None:
         for key in (self.paths.ssh_key, self.paths.state / "ssh" / "host_ed25519"):
-            if not key.exists():
+            public = key.with_suffix(".pub")
+            if not public.exists():
+                # The public half is written last.
+                key.unlink(missing_ok=True)
                 key.parent.mkdir(mode=0o700, exist_ok=True)
                 run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab-{self.id}", "-f", str(key)])
 
@@ -155,8 +162,11 @@ class Lab:
                 list(pool.map(lambda name: machine.stop(self.paths, name), names))
             for name in names:
                 machine.clear(self.paths, name)
-            self.keep_router_images()
+            with contextlib.suppress(LabError):  # a topology that cannot be read
+                self.keep_router_images()
             netns.delete(self.paths)
+            # First of all: nodes whose disks are half gone must not be started again.
+            self.paths.topology.unlink(missing_ok=True)
             machine.erase(self.paths.state)
 
     def keep_router_images(self) -> None:

@@ -50,8 +50,13 @@ class Cgroup:
                 group.mkdir(exist_ok=True)
                 if tree.type == "cgroup":
                     _give_cpus(tree.point, group)
-                with (group / "cgroup.procs").open("r+") as procs:
-                    procs.write(str(os.getpid()))
+                _join(group)
+
+    def leave(self) -> None:
+        """Move this process to the top of every tree, where no machine is."""
+        for tree in self.trees:
+            with contextlib.suppress(OSError):
+                _join(tree.point)
 
     def pids(self) -> set[int]:
         """What its lists hold. A process of another pid namespace is a 0 there, and an entry may be out of date."""
@@ -83,6 +88,12 @@ class Cgroup:
         for tree in self.trees:
             for path, _dirs, _files in os.walk(tree.point / self.name, topdown=False):
                 yield Path(path)
+
+
+def _join(group: Path) -> None:
+    # Opened, not made: what is no cgroup has no such file.
+    with (group / "cgroup.procs").open("r+") as procs:
+        procs.write(str(os.getpid()))
 
 
 def _give_cpus(top: Path, group: Path) -> None:

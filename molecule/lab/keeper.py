@@ -15,10 +15,13 @@ from lab import machine, mirror, netns, pids, topology
 from lab.cgroups import Cgroup
 from lab.errors import LabError
 from lab.paths import Paths
+from lab.shell import patient, write_whole
 from lab.topology import Node, Topology
 
 # With --keep-unit nspawn leaves the restart of a rebooting machine to whoever started it, by this exit status.
 REBOOT = 133
+# How often a keeper looks whether its lab is still there.
+LOOK_SECONDS = 5.0
 
 
 def find_leader(nspawn: int) -> int:
@@ -44,14 +47,34 @@ def once(paths: Paths, shape: Topology, node: Node) -> int:
         except OSError:  # a child that ended while it was looked at
             leader = 0
         if leader:
-            new = record.with_suffix(".new")
-            new.write_text(f"{leader} {pids.birth(leader)}\n")
-            os.replace(new, record)
+            write_whole(record, f"{leader} {pids.birth(leader)}\n")
             break
         time.sleep(0.02)
-    status = nspawn.wait()
+    status = end_of(nspawn, paths)
     record.unlink(missing_ok=True)
     return status
+
+
+def end_of(nspawn: subprocess.Popen[bytes], paths: Paths) -> int:
+    """Wait for the end of nspawn, and make it come when the lab's state is gone: nobody could take such a node down."""
+    while True:
+        try:
+            return nspawn.wait(LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if not paths.topology.exists():
+                nspawn.kill()
+
+
+def clear(paths: Paths, name: str) -> None:
+    """Leave nothing of a node of a lab whose state, or whole checkout, was removed."""
+    group = Cgroup(paths.machine(name))
+    deadline = time.monotonic() + patient(10)
+    while pids.of(group.name) - {os.getpid()} and time.monotonic() < deadline:
+        time.sleep(0.05)
+    machine.erase(paths.node(name))
+    netns.delete(paths)
+    group.leave()
+    group.remove()
 
 
 def main(called: str) -> int:
@@ -64,6 +87,9 @@ def main(called: str) -> int:
     while True:
         status = once(paths, shape, node)
         print(f"lab: the machine ended with status {status}", flush=True)
+        if not paths.topology.exists():
+            clear(paths, name)
+            return 1
         if status != REBOOT and not again.exists():
             return 0 if status == 0 else 1
         again.unlink(missing_ok=True)

@@ -28,8 +28,8 @@ def create(paths: Paths, topology: Topology) -> None:
     if not exists(paths):
         quietly(["ip", "netns", "delete", paths.netns_name])
         run(["ip", "netns", "add", paths.netns_name])
-        # Bridges and host ends only carry frames; their own IPv6 chatter would show up in packet tests.
-        run([*inside(paths), "sysctl", "-q", "-w", "net.ipv6.conf.default.disable_ipv6=1"])
+    # Bridges and host ends only carry frames; their own IPv6 chatter would show up in packet tests.
+    run([*inside(paths), "sysctl", "-q", "-w", "net.ipv6.conf.default.disable_ipv6=1"])
     batch = ["link set lo up"]
     for name, mtu in topology.networks.items():
         if not quietly([*inside(paths), "ip", "link", "show", "dev", name]):

@@ -36,6 +36,13 @@ def quietly(argv: Sequence[str]) -> bool:
     return subprocess.run(argv, capture_output=True, check=False, stdin=subprocess.DEVNULL).returncode == 0
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is never seen half written, whenever its writer is killed."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    os.replace(new, path)
+
+
 def say(text: str) -> None:
     """A progress line. stderr, so that stdout stays for results."""
     print(f"lab: {text}", file=sys.stderr, flush=True)
