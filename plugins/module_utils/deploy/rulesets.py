@@ -21,7 +21,7 @@ Files = Mapping[str, str]
 
 _TABLE = re.compile(r"^\s*(?:add\s+|create\s+)?table\s+(ip|ip6|inet|arp|bridge|netdev)\s+weft\b", re.MULTILINE)
 _ADD = re.compile(r"^add\s+element\s+(?P<where>\S+\s+\S+\s+\S+)\s+\{(?P<elements>.*)\}\s*$")
-_COUNTER = re.compile(r"^add\s+(?P<name>counter\s+\S+\s+\S+\s+\S+)\s*$")
+_OBJECT = re.compile(r"^add\s+(?P<name>(?:chain|counter|set)\s+\S+\s+\S+\s+\S+)\s*(?:\{.*\}\s*)?$")
 _RULE = re.compile(r"^add\s+rule\s+(?P<chain>\S+\s+\S+\s+\S+)\s")
 _OF_SET = re.compile(r"^add\s+(?:element|map|set)\s+(\S+)\s+\S+\s+(\S+)\s")
 _AFTER_KEY = re.compile(r"\s+:\s+|\s+comment\s+|\s+timeout\s+")
@@ -43,10 +43,10 @@ def _families(files: Files) -> set[str]:
 
 
 def deletion(line: str) -> str:
-    """The statement that takes back an ``add element`` or ``add counter`` statement."""
-    counter = _COUNTER.match(line)
-    if counter is not None:
-        return f"delete {counter['name']}"
+    """The statement that takes back an ``add`` statement of an element, a chain, a counter or a set."""
+    named = _OBJECT.match(line)
+    if named is not None:
+        return f"delete {named['name']}"
     match = _ADD.match(line)
     if match is None:
         raise DeployError(f"The line {line!r} of an {ELEMENTS} file is no `add element` statement.")
@@ -123,7 +123,8 @@ def _difference(before: Files, after: Files, flushed: bool = False) -> tuple[lis
     there, wanted = ({line for line in lines if not _RULE.match(line)} for lines in (old, new))
     gone, come = there - wanted, wanted - there
     takes = [] if flushed else [f"flush chain {chain}" for chain in changed]
-    takes += [deletion(line) for line in old if line in gone]
+    # A set goes after its elements and a chain after what leads to it, all of which are written after it.
+    takes += [deletion(line) for line in reversed(old) if line in gone]
     brings = [line for line in new if line in come]
     brings += [line for chain in changed for line in becomes.get(chain, ())]
     return takes, brings
