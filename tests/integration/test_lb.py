@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from checks.cloud import SILENCE, Cloud, tcp
+from checks.cloud import LINE_PORT, SILENCE, Cloud, tcp, who
 from checks.fabric import Fabric, Intent
 from checks.web import PORT, PROXIED_PORT, Web, await_backends, get, make_pair, names, shown_certificate, silent
 
@@ -243,3 +243,24 @@ def test_listeners(fabric: Fabric, balanced: tuple[Cloud, str, list[str]]) -> No
     assert set(names(cloud, "wan", f"{url}:84/", 6, "-H", f"Cookie: {application}")) == {session.name}
     assert silent(cloud, "vpc-ins2", [f"http://{inner}/"])
     assert inner not in cloud.in_router("vpc-1", "ip address; ls -R /etc/systemd/network")
+
+
+def test_a_reload_that_cannot_bind_fails_the_run(fabric: Fabric) -> None:
+    """Somebody in the router has the port: the run says so, what listened goes on, and the next run goes through."""
+    taken = {"name": "taken", "protocol": "tcp", "port": 8099, "backends": [ONE], "backend_port": LINE_PORT}
+    address = fabric.cloud.public("vpc-1", "vip-lb", "virtual_ip")
+
+    def add(intent: Intent) -> None:
+        intent["weft_vpcs"][0]["load_balancers"][0]["listeners"].append(taken)
+
+    hold = f"import socket, time; s = socket.create_server(('{address}', 8099)); time.sleep(600)"
+    squatter = fabric.cloud.in_router("vpc-1", f'setsid python3 -c "{hold}" >/dev/null 2>&1 & echo $!').strip()
+    fabric.change(add)
+    done = fabric.try_run()
+    assert done.status != 0
+    assert "could not take the new configuration" in done.output, done.output[-3000:]
+    assert who(fabric.cloud.ask("wan", [tcp(address)])[0]).startswith("vpc-port-test-")
+    fabric.cloud.in_router("vpc-1", f"kill {squatter}")
+    assert fabric.run().changed
+    assert who(fabric.cloud.ask("wan", [tcp(address, 8099)])[0]).startswith(ONE)
+    assert fabric.run().changed == 0
