@@ -8,11 +8,15 @@ import os
 from collections.abc import Iterable
 from typing import Optional
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import links
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
 
 DIRECTORY = "/etc/systemd/network"
+NAMED = 5
+"""So many of the things that leave the kernel are named one by one."""
 PATIENCE_SECONDS = 30.0
 """How long networkd may take for a device. All namespaces of a host change their devices one after the other."""
 
@@ -155,7 +159,27 @@ def reconfigure(step: Step, batch: Batch) -> list[Work]:
         return []
     reload = _planned(batch)
     reload.restart |= stray
-    return [Work(f"reload systemd-networkd{batch.scope.suffix}", reload.run)] if batch.once("networkd reload") else []
+    if not batch.once("networkd reload"):
+        return []
+    return [Work(f"reload systemd-networkd{batch.scope.suffix}", reload.run), *_leaving(batch)]
+
+
+def _leaving(batch: Batch) -> list[Work]:
+    """What has left the files of a machine's links leaves the kernel, once all that is new is there."""
+    gone = links.compare(batch)[1] if batch.scope.machine and batch.scope.running else []
+    if not gone:
+        return []
+    words = ", ".join(one.words for one in gone[:NAMED]) + (f" and {len(gone) - NAMED} more" if gone[NAMED:] else "")
+    return [Work(f"remove {words}{batch.scope.suffix}", lambda: _leave(batch))]
+
+
+def _leave(batch: Batch) -> None:
+    wait_for(lambda: not links.compare(batch)[0], PATIENCE_SECONDS / 2)
+    gone = links.compare(batch)[1]
+    links.delete(batch.scope, gone)
+    left = set(gone) & set(links.compare(batch)[1])
+    if left:
+        raise DeployError(f"The {min(left).words} could not be removed{batch.scope.suffix}.")
 
 
 def _forgetting(batch: Batch) -> Reload:
@@ -186,6 +210,10 @@ class Network(_Networkd):
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
         return astray(step, scope) if device in scope.devices() else None
+
+    def unconfirmed(self, step: Step, scope: Scope) -> Optional[str]:
+        device = step.activation["device"]
+        return links.difference(scope, device) if scope.machine else self.unhealthy(step, scope)
 
     def remove(self, step: Step, batch: Batch) -> list[Work]:
         device, bridge = step.activation["device"], _bridge(step, batch.scope)
