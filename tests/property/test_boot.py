@@ -55,10 +55,10 @@ def router(rules: int, length: int, firewall: int = 0) -> dict[str, str]:
 
 
 def acl_rule(number: int, cidrs: list[str]) -> dict[str, Any]:
+    """A rule; no prefixes are everybody."""
     action, direction = ("allow", "deny")[number % 2], ("ingress", "egress")[number % 3 == 0]
-    return {
-        "number": number, "action": action, "direction": direction, "protocol": "tcp", "ports": number, "cidrs": cidrs
-    }  # fmt: skip
+    rule = {"number": number, "action": action, "direction": direction, "protocol": "tcp", "ports": number}
+    return {**rule, "cidrs": cidrs} if cidrs else rule
 
 
 def rules(files: Mapping[str, str]) -> dict[str, str]:
