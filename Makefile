@@ -18,6 +18,16 @@ export PIP_CACHE_DIR := $(or $(PIP_CACHE_DIR),$(WEFT_CACHE)/pip)
 STEP = @tools/step $@
 # LAB_KERNEL=debian: in the virtual machine with Debian's stock kernel.
 IN_LAB = $(if $(filter debian,$(LAB_KERNEL)),bin/lab guest exec --)
+# One repetition, where packets have to arrive in time. It is said in the output, and at the end of a run.
+REPEAT := --reruns=1
+# Two lists of lanes, the longest first: NAME:MINUTES[:lanes it must not run beside]. A lane that is over its limit is
+# killed. What a change must pass, and everything; CONTRIBUTING.md has the two side by side. `check` uses both cores for
+# minutes, which packets would measure.
+JOBS ?= 2
+TEST = packets:45 kills:30 $(patsubst %,molecule-%:20,$(SCENARIOS)) unit:20
+CHANGE = packets:45 debian-kernel:90 kills:30 molecule-prune:20 molecule-walkthrough:20 check:20:packets unit:20 oldest:20
+NIGHT = debian-kernel-stock:150 all-kills:150 packets:45 deep-unit:150:packets debian-kernel:90:debian-kernel-stock \
+    $(patsubst %,molecule-%:20,$(SCENARIOS)) check:20:packets oldest:20 bench-quick:40:packets
 CHECKS := sanity lint types ansible-lint docs-lint import changelog
 KILLS := tests/integration/test_kills.py
 SCENARIOS ?= $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
@@ -26,7 +36,8 @@ OLDEST := WEFT_VENV=.venv-oldest WEFT_PYTHON=3.11
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo check $(CHECKS) format test unit packets kills debian-kernel molecule bench oldest clean lock release
+.PHONY: help setup demo change night test check $(CHECKS) format unit deep-unit packets kills all-kills \
+    debian-kernel debian-kernel-stock molecule bench bench-quick oldest clean lock release
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do \
@@ -42,8 +53,14 @@ check: setup ## all static checks, two at a time; goes on after a failure
 	@echo "── check: $(CHECKS), two at a time; each is shown when it ends"
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target $(CHECKS)
 
-test: setup ## all tests on this computer's kernel: packets beside unit, kills and molecule; goes on after a failure
-	@tools/side-by-side packets "unit kills molecule"
+change: setup ## what a change must pass, side by side, with a report (WEFT_SEED: as that run)
+	@tools/lanes --jobs $(JOBS) $(CHANGE)
+
+night: setup ## everything; a test that passes only when repeated fails it
+	@WEFT_HYPOTHESIS=$${WEFT_HYPOTHESIS:-ci} tools/lanes --jobs $(JOBS) --strict $(NIGHT)
+
+test: setup ## all tests on this computer's kernel: packets beside kills, molecule and unit; goes on after a failure
+	@tools/lanes --jobs $(JOBS) $(TEST)
 
 lint: setup ## ruff: lint and format
 	$(STEP) tools/lint
@@ -73,19 +90,34 @@ format: setup ## let ruff format and mend what it can
 unit: setup ## unit, golden and property tests
 	$(STEP) pytest --numprocesses=$(PYTEST_JOBS) --dist=worksteal
 
+deep-unit: ## the same with 20,000 examples for each property
+	@WEFT_HYPOTHESIS=deep $(MAKE) --no-print-directory unit
+
 packets: setup ## tests with real packets in the lab
-	$(STEP) pytest --durations=20 tests/integration --ignore=tests/integration/debian_kernel --ignore=$(KILLS)
+	$(STEP) pytest $(REPEAT) --durations=20 tests/integration --ignore=tests/integration/debian_kernel --ignore=$(KILLS)
 
 kills: setup ## runs that are killed: the next one converges (WEFT_KILLS=all: at every single point)
-	$(STEP) env WEFT_LAB=pk pytest --durations=0 $(KILLS)
+	$(STEP) env WEFT_LAB=pk pytest $(REPEAT) --durations=0 $(KILLS)
+
+all-kills: ## the same at every single point, and at more moments
+	@WEFT_KILLS=all $(MAKE) --no-print-directory kills
 
 debian-kernel: setup ## the lab in a guest with Debian's stock kernel: the walkthrough, a power cut, what needs that kernel
 	@$(OLDEST) tools/setup
-	$(STEP) env LAB_CONTROLLER=.venv-oldest pytest --capture=no --durations=0 $(LANE_OPTIONS) tests/integration/debian_kernel
+	$(STEP) env LAB_CONTROLLER=.venv-oldest pytest --capture=no --durations=0 tests/integration/debian_kernel
+
+debian-kernel-stock: ## the same with the kernel that Debian built, in QEMU
+	@LAB_MACHINE=stock $(MAKE) --no-print-directory debian-kernel
 
 molecule: setup ## the molecule scenarios; goes on after a failure
 	@status=0; for scenario in $(SCENARIOS); do \
 	    tools/step "molecule $$scenario" molecule test --scenario-name "$$scenario" || status=1; done; exit $$status
+
+molecule-%: setup
+	$(STEP) molecule test --scenario-name $*
+
+bench-quick: ## the same, small, and no docs
+	@BENCH_QUICK=1 $(MAKE) --no-print-directory bench
 
 bench: setup ## measure the controller, runs and packets; writes docs/performance.md (BENCH_QUICK=1: small, no docs)
 	@tools/bench $(BENCH_PARTS)

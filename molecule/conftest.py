@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pytest
 from checks.fabric import Fabric
+from lanes import plugin
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    plugin.register(config)
 
 
 @pytest.fixture(scope="session")
