@@ -41,14 +41,18 @@ def part(name: str, outcome: str, seconds: float = 0.0, attempts: int = 1, text:
 
 
 def append(one: Part) -> None:
-    """Write it down, if a record is wanted. One write to the end of the file never mixes with another."""
+    """Write it down, if a record is wanted."""
+    take_over(json.dumps(asdict(one)) + "\n")
+
+
+def take_over(lines: str) -> None:
+    """Add lines of a record, such as one that was written elsewhere. One write at the end never mixes with another."""
     if not (place := os.environ.get(RECORD)):
         return
     Path(place).parent.mkdir(parents=True, exist_ok=True)
-    line = (json.dumps(asdict(one)) + "\n").encode()
     target = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(target, line)
+        os.write(target, lines.encode())
     finally:
         os.close(target)
 

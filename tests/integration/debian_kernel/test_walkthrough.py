@@ -6,12 +6,14 @@ KVM this takes minutes.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from lanes import record
 
 from lab import router_images
 from lab.api import Lab, keep_router_images
@@ -42,6 +44,13 @@ def run(guest: Guest, *command: str) -> Ended:
             print(line, end="", flush=True)
             lines.append(line)
     return Ended(process.returncode, "".join(lines))
+
+
+def take_record_over(guest: Guest) -> None:
+    """What was written down in the guest is written where this lane's tests are, each by its name."""
+    if place := os.environ.get(record.RECORD):
+        words = guest.argv(["cat", place])
+        record.take_over(subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def build_router_image() -> None:
@@ -101,4 +110,5 @@ def test_what_asks_for_this_kernel_works(guest: Guest, demo: Ended) -> None:
     options = "-m kernel --durations=0 tests/integration --ignore tests/integration/debian_kernel"
     pytest_here = ["python", "-m", "pytest", *options.split()]
     done = run(guest, "env", f"WEFT_LAB={LAB}", f"WEFT_STATE={STATE}", *pytest_here)
+    take_record_over(guest)
     assert done.status == 0, done.output[-4000:]

@@ -145,6 +145,20 @@ def test_a_line_that_a_killed_process_left_is_no_part(tmp_path: Path) -> None:
     assert [part.name for part in record.read(place)] == ["lint"]
 
 
+def test_a_record_of_another_machine_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, here = tmp_path / "there.jsonl", tmp_path / "here.jsonl"
+    step(there, "lint", "true")
+    step(here, "types", "true")
+
+    monkeypatch.setenv("WEFT_RECORD", str(here))
+    record.take_over(there.read_text())
+    assert [part.name for part in record.read(here)] == ["types", "lint"]
+
+    monkeypatch.delenv("WEFT_RECORD")
+    record.take_over(there.read_text())
+    assert len(record.read(here)) == 2
+
+
 def test_the_first_and_the_last_lines_are_kept() -> None:
     assert record.ends(map(str, range(100)), 2, 1) == "0\n1\n… 97 lines …\n99"
     assert record.ends(map(str, range(3)), 2, 1) == "0\n1\n2"
