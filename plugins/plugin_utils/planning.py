@@ -16,7 +16,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, In
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import INTENT_VARIABLES, HostFacts, Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.demands import requests
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Plan, digest_of, make_plan
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules import check_settled, load
 
 #: How long a released value is kept from others.
 REST = timedelta(days=1)
@@ -74,6 +74,8 @@ def make(
         allocation = allocate(ledger, list(requests(intent)), now, REST, partial=not release)
         if allocation.findings:
             raise IntentError(allocation.findings)
+        if wrong := check_settled(intent, allocation.values):
+            raise IntentError(wrong)
         plan = make_plan(
             intent,
             allocation.values,

@@ -19,7 +19,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, In
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import HostFacts, Hosts
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.demands import requests
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import make_plan
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules import load
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules import check_settled, load
 
 ROOT = Path(__file__).resolve().parents[2]
 _PARTS = ("", ":certificate", ":key")
@@ -72,5 +72,7 @@ def slices_of(variables: Mapping[str, Any], hosts: Hosts) -> dict[str, dict[str,
     intent, _warnings = load(variables, hosts)
     now, rest = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
     values = allocate(Ledger(intent.fabric.name), list(requests(intent)), now, rest).values
+    if wrong := check_settled(intent, values):
+        raise IntentError(wrong)
     digests = {f"{one.tenant}/{one.name}{part}": "0" * 64 for one in intent.certificates for part in _PARTS}
     return make_plan(intent, values, "", {name: {} for name in hosts.by_name}, digests).hosts

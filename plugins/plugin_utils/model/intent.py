@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from ipaddress import AddressValueError, IPv4Address
 from typing import NamedTuple, Protocol, TypeVar
@@ -155,6 +155,19 @@ class Intent:
     vpcs: tuple[Vpc, ...] = ()
     instances: tuple[Instance, ...] = ()
     hosts: Hosts = field(default_factory=Hosts)
+    #: What the ledger has given, by key; nothing yet while an intent is checked for the first time.
+    allocated: Mapping[str, object] = field(default_factory=dict)
+
+    def settled(self, allocated: Mapping[str, object]) -> Intent:
+        """The same intent with what was allocated to its objects."""
+        settled = replace(self, allocated=allocated)
+        settled.__dict__.update({key: value for key, value in self.__dict__.items() if key != "allocated"})
+        return settled
+
+    def address(self, given: IPv4Address | None, key: str) -> IPv4Address | None:
+        """An address that the intent gives, or else the ledger under a key; None if neither does."""
+        found = self.allocated.get(key) if given is None else given
+        return None if found is None else IPv4Address(str(found))
 
     # Fabric-wide objects
 

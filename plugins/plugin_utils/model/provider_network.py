@@ -67,6 +67,11 @@ class ProviderNetwork(Node):
     services: tuple[Service, ...] = Field(default=(), description="What the network is for.")
     mtu: Mtu = Field(default=1500, description="MTU of the network, in bytes.")
     shared_with: SharedWith = Field(default="all", description="Tenants that may use it, or `all`.")
+    trusted_tenants: tuple[Reference, ...] = Field(
+        default=(),
+        description="Tenants whose NICs in it may have `port_security: false`, and `allowed_addresses` that are not "
+        "their own NICs'; neither takes a router's address or the gateway's.",
+    )
 
     @property
     def spans(self) -> tuple[Span, ...]:

@@ -45,7 +45,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules import (  # importi
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import RULES, Fault, Rule, rule
 
-__all__ = ["RULES", "TOPICS", "Fault", "Rule", "check", "load", "rule"]
+__all__ = ["RULES", "TOPICS", "Fault", "Rule", "check", "check_settled", "load", "rule"]
 
 TOPICS = (
     names,
@@ -86,6 +86,13 @@ def check(intent: Intent) -> list[Finding]:
     """Everything that is wrong between the objects of an intent, errors and warnings, by place in the inventory."""
     with no_cycle_collection():
         return in_order(finding for rule in RULES.values() for finding in rule.findings(intent))
+
+
+def check_settled(intent: Intent, allocated: Mapping[str, object]) -> list[Finding]:
+    """What is wrong with what was allocated: the errors of the rules that hold for such addresses as for given ones."""
+    settled = intent.settled(allocated)
+    with no_cycle_collection():
+        return in_order(finding for rule in RULES.values() if rule.settled for finding in rule.findings(settled))
 
 
 def load(

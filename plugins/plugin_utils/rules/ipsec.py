@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, IpsecConnection, Vpc
@@ -13,9 +13,9 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import sug
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import edge
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.known import Known
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules.routes import Connected, connected_networks, own_addresses
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.routes import connected_networks, own_addresses
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.subnets import refusal
-from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder
+from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder, management_network
 
 # What a proposal can be made of: Debian's strongSwan and kernels have all of these. None that is broken is among them.
 _COMBINED = {f"aes{bits}gcm16" for bits in (128, 192, 256)}
@@ -103,28 +103,28 @@ def peers_outside(intent: Intent) -> Iterator[Fault]:
                     yield Fault(connection.at("peer"), str(connection.peer), reason, remedy)
 
 
-@rule("WEFT-V1-peer")
+@rule("WEFT-V1-peer", settled=True)
 def peers_are_others(intent: Intent) -> Iterator[Fault]:
     """The gateway of another site is somebody else's: no address of the VPC, its router, or of a network's edge."""
     for vpc in intent.vpcs:
-        own = own_addresses(intent, vpc)
-        connected = connected_networks(intent, vpc)
+        own = own_addresses(intent, vpc) if vpc.ipsec_connections else {}
         for connection in vpc.ipsec_connections:
-            reason = None if connection.peer is None else _not_another(connection.peer, vpc, own, connected)
+            reason = None if connection.peer is None else _not_another(intent, vpc, connection.peer, own)
             if reason is not None:
                 yield Fault(connection.at("peer"), str(connection.peer), reason, "Name the other site's gateway.")
 
 
-def _not_another(
-    peer: IPv4Address, vpc: Vpc, own: Mapping[IPv4Address, str], connected: Iterable[Connected]
-) -> str | None:
+def _not_another(intent: Intent, vpc: Vpc, peer: IPv4Address, own: Mapping[IPv4Address, str]) -> str | None:
     """Why an address is not that of another site; None if it may be."""
     if peer in own:
         return f"is an address of the router of {vpc.name} itself ({own[peer]})"
     inside = next((one for one in vpc.networks if peer in one.cidr), None)
     if inside is not None:
         return f"lies in {holder(inside.name, inside.at('cidr'))} of the VPC itself"
-    return next((why for one in connected if (why := edge(peer, one.cidr))), None)
+    management = management_network(intent, vpc)
+    if management is not None and management.cidr is not None and peer in management.cidr:
+        return f"lies in {holder(management.name, management.path)}, the management network of the router"
+    return next((why for one in connected_networks(intent, vpc) if (why := edge(peer, one.cidr))), None)
 
 
 @rule("WEFT-V1-any")

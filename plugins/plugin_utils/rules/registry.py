@@ -26,12 +26,16 @@ Check = Callable[[Intent], Iterator[Fault]]
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. Its id names the row of the catalogue that it comes from; `summary` is what must hold."""
+    """One rule. Its id names the row of the catalogue that it comes from; `summary` is what must hold.
+
+    One that is `settled` is asked a second time, when objects without addresses of their own have got some.
+    """
 
     id: str
     severity: Severity
     summary: str
     faults: Check
+    settled: bool = False
 
     def findings(self, intent: Intent) -> Iterator[Finding]:
         """Where the intent breaks the rule."""
@@ -42,14 +46,14 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(rule_id: str, severity: Severity = "error") -> Callable[[Check], Check]:
+def rule(rule_id: str, severity: Severity = "error", *, settled: bool = False) -> Callable[[Check], Check]:
     """Registers a function as the rule of that id. The first line of its docstring says what must hold."""
 
     def register(faults: Check) -> Check:
         if rule_id in RULES:
             raise ValueError(f"two rules are called {rule_id}")
         summary = (faults.__doc__ or "").strip().partition("\n")[0]
-        RULES[rule_id] = Rule(rule_id, severity, summary, faults)
+        RULES[rule_id] = Rule(rule_id, severity, summary, faults, settled)
         return faults
 
     return register

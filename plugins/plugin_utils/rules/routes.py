@@ -14,7 +14,8 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fau
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.subnets import refusal
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import (
     holder,
-    public_addresses_of,
+    management_network,
+    router_addresses,
     router_provider_networks,
 )
 
@@ -151,13 +152,22 @@ def holds(cidr: IPv4Network, address: IPv4Address) -> bool:
 
 
 def own_addresses(intent: Intent, vpc: Vpc) -> dict[IPv4Address, str]:
-    """The addresses of a VPC's router that the intent gives, its public ones and its gateways, and where."""
-    given = {one.ip: one.path for one in public_addresses_of(intent, vpc) if one.ip is not None}
-    inside = {one.ip: one.at("ip") for one in vpc.load_balancers if one.network is not None and one.ip is not None}
-    return given | inside | {network.gateway_ip: network.path for network in vpc.networks}
+    """The addresses of a VPC's router, and where in the inventory each stands."""
+    return {one.ip: one.path for one in router_addresses(intent, vpc)}
 
 
-@rule("WEFT-R5-self")
+@rule("WEFT-R5-management")
+def next_hops_of_tenants(intent: Intent) -> Iterator[Fault]:
+    """A next hop is not in the management network, which is the operator's."""
+    for vpc, route, _connected in _routes_with_connected(intent):
+        network = management_network(intent, vpc)
+        hop = route.next_hop_ip
+        if network is not None and network.cidr is not None and hop is not None and hop in network.cidr:
+            reason = f"lies in {holder(network.name, network.path)}, the management network of the router"
+            yield Fault(route.at("next_hop"), str(hop), reason, "Name the host that leads on, in another network.")
+
+
+@rule("WEFT-R5-self", settled=True)
 def next_hop_not_self(intent: Intent) -> Iterator[Fault]:
     """A next hop is not an address of the router itself."""
     for vpc in intent.vpcs:

@@ -39,7 +39,7 @@ class _Use(NamedTuple):
 
 @rule("WEFT-T3-tenant")
 def tenants(intent: Intent) -> Iterator[Fault]:
-    """What is shared is shared with tenants of weft_tenants."""
+    """What is shared is shared with tenants of weft_tenants, and so are those trusted that a network trusts."""
     known = Known(lambda: ((EVERYBODY, tenant.name) for tenant in intent.tenants))
     items: list[_Shared | Network] = [*intent.router_images, *intent.router_offerings, *intent.provider_networks]
     items += [network for _vpc, network in networks(intent)]
@@ -48,6 +48,11 @@ def tenants(intent: Intent) -> Iterator[Fault]:
             if intent.tenant(name) is None:
                 remedy = known.remedy(name, "Add it to weft_tenants.")
                 yield Fault(item.at(f"shared_with[{index}]"), name, "is not the name of a tenant", remedy)
+    for network in intent.provider_networks:
+        for index, name in enumerate(network.trusted_tenants):
+            if intent.tenant(name) is None:
+                remedy = known.remedy(name, "Add it to weft_tenants.")
+                yield Fault(network.at(f"trusted_tenants[{index}]"), name, "is not the name of a tenant", remedy)
 
 
 @rule("WEFT-T3-shared")

@@ -51,6 +51,15 @@ class PublicAddress(NamedTuple):
     network: ProviderNetwork | None
 
 
+class RouterAddress(NamedTuple):
+    """An address that a VPC's router answers for: whose it is, where that stands, and the network that it is in."""
+
+    label: str
+    path: str
+    ip: IPv4Address
+    network: Network | ProviderNetwork
+
+
 def holder(name: str, path: str) -> str:
     """How messages name another object: by its name and its place."""
     return f"{name} ({path})"
@@ -85,6 +94,13 @@ def instance_references(intent: Intent) -> Iterator[InstanceReference]:
         for route in vpc.routes:
             if route.next_hop is not None and route.next_hop_ip is None:
                 yield InstanceReference(vpc, route.at("next_hop"), route.next_hop)
+
+
+def management_network(intent: Intent, vpc: Vpc) -> ProviderNetwork | None:
+    """The management network of a VPC's router."""
+    offering = intent.offering(vpc.router.offering)
+    name = None if offering is None else offering.management_network
+    return None if name is None else intent.provider_network(name)
 
 
 def vpc_addresses(vpc: Vpc) -> tuple[VirtualIp | ElasticIp, ...]:
@@ -132,13 +148,34 @@ def public_addresses_of(intent: Intent, vpc: Vpc) -> Iterator[PublicAddress]:
     offering = intent.offering(vpc.router.offering)
     public = None if offering is None else intent.provider_network(offering.public_network)
     label = f"the router of {vpc.name}"
-    yield PublicAddress(vpc, "router", label, vpc.router.at("public_ip"), vpc.router.public_ip, public)
+    ip = intent.address(vpc.router.public_ip, f"{vpc.key}:public_ip")
+    yield PublicAddress(vpc, "router", label, vpc.router.at("public_ip"), ip, public)
     for further in vpc.router.public_networks:
         public = intent.provider_network(further.network)
-        yield PublicAddress(vpc, "router", label, further.at("ip"), further.ip, public)
+        ip = intent.address(further.ip, f"{vpc.key}/{further.network}:public_ip")
+        yield PublicAddress(vpc, "router", label, further.at("ip"), ip, public)
     for item in vpc_addresses(vpc):
         network = intent.provider_network(item.network)
-        yield PublicAddress(vpc, item.kind, f"{item.kind} {item.name}", item.at("ip"), item.ip, network)
+        ip = intent.address(item.ip, f"{vpc.key}/{item.name}:{item.kind.replace(' ', '_').lower()}")
+        yield PublicAddress(vpc, item.kind, f"{item.kind} {item.name}", item.at("ip"), ip, network)
+
+
+def router_addresses(intent: Intent, vpc: Vpc) -> Iterator[RouterAddress]:
+    """Every address that a VPC's router has, as far as it is known."""
+    for public in public_addresses_of(intent, vpc):
+        if public.ip is not None and public.network is not None:
+            yield RouterAddress(public.label, public.path, public.ip, public.network)
+    networks = {network.name: network for network in vpc.networks}
+    for network in vpc.networks:
+        yield RouterAddress(f"the gateway of {network.name}", network.path, network.gateway_ip, network)
+    for balancer in vpc.load_balancers:
+        ip = intent.address(balancer.ip, f"{vpc.key}/{balancer.name}:balancer_ip")
+        if ip is not None and balancer.network in networks:
+            yield RouterAddress(f"load balancer {balancer.name}", balancer.at("ip"), ip, networks[balancer.network])
+    management = management_network(intent, vpc)
+    ip = intent.address(None, f"{vpc.key}:management_ip")
+    if management is not None and ip is not None:
+        yield RouterAddress(f"the router of {vpc.name}", vpc.router.path, ip, management)
 
 
 def router_provider_networks(intent: Intent, vpc: Vpc) -> dict[str, tuple[ProviderNetwork, str]]:

@@ -34,6 +34,7 @@ NONE_OF_IT = {
     "IpsecConnection.peer_cidrs", "LoadBalancer.listeners", "Network.egress_rules", "Network.ntp_servers",
     "NetworkAcl.rules", "Nic.allowed_addresses", "Nic.secondary_ips", "Nic.security_groups", "Ospf.accept",
     "ProviderNetwork.clusters", "ProviderNetwork.reserved_ips", "ProviderNetwork.services", "Router.firewall",
+    "ProviderNetwork.trusted_tenants",
     "Router.nodes", "Router.public_networks", "SecurityGroup.rules", "Vpc.elastic_ips", "Vpc.ipsec_connections",
     "Vpc.load_balancers", "Vpc.network_acls", "Vpc.networks", "Vpc.port_forwards", "Vpc.routes", "Vpc.virtual_ips",
     "VxlanPool.clusters", "VxlanPool.vni_ranges",
