@@ -78,6 +78,7 @@ def everything() -> dict[str, Any]:
             "vlan": 20,
             "interface": "eth1",
             "clusters": ["cluster1"],
+            "cidr": "198.51.101.0/24",
             "services": ["guest"],
         },
         {

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.parts import keyed
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
 
 Parts = dict[tuple[str, str], dict[str, Any]]
@@ -75,22 +76,11 @@ def parts(slices: Mapping[str, Slice]) -> Parts:
     """Return everything in a plan that has a name of its own, by name and host, with its attributes."""
     found: Parts = {}
     for host, slice_ in slices.items():
-        for part in _keyed(slice_):
+        for part in keyed(slice_):
             found[part["key"], host] = {
                 name: value for name, value in part.items() if name != "key" and value != [] and not _holds_parts(value)
             }
     return found
-
-
-def _keyed(value: object) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        if "key" in value:
-            yield value
-        for inner in value.values():
-            yield from _keyed(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _keyed(inner)
 
 
 def _holds_parts(value: object) -> bool:

@@ -37,7 +37,7 @@ def _link(context: Context, vpc: Vpc, name: str, prefix: str, source: str, numbe
     public = must(context.intent.provider_network(name), name)
     port = context.number(f"{prefix}:public_port")
     return Link(
-        key=f"link {vpc.key} to {name}",
+        key=f"public link {vpc.key} to {name}",
         source=source,
         device=names.port_device(port),
         inner=names.router_interface("pub", port),

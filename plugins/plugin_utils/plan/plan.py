@@ -20,6 +20,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
     vxlan_pool,
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.parts import require_distinct
 
 FORMAT = 1
 
@@ -59,6 +60,7 @@ def make_plan(
     # A dataclass's own dictionary is its JSON object; the round trip makes lists of tuples at a fraction of the cost of
     # dataclasses.asdict.
     slices = json.loads(json.dumps(context.slices, default=vars, sort_keys=True))
+    require_distinct(slices)
     return Plan(intent.fabric.name, digest, inventory, slices)
 
 

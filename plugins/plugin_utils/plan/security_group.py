@@ -224,14 +224,19 @@ class _HostPart:
         name = _digest("group", wanted.key, scope)
         if name not in self.groups:
             key = f"security group {wanted.key} in {scope}"
-            rules = tuple(self._rule(one, wanted, key, scope) for one in wanted.rules)
+            # A rule that is there twice is one.
+            found: dict[str, GroupRule] = {}
+            for one in wanted.rules:
+                rule = self._rule(one, wanted, key, scope)
+                found.setdefault(rule.key, rule)
+            rules = tuple(found.values())
             ingress, egress = (_admitted(name, rules, direction) for direction in _DIRECTIONS)
             self.groups[name] = SecurityGroup(key, wanted.path, name, ingress, egress, rules)
         return self.groups[name]
 
     def _rule(self, wanted: SecurityGroupRule, group: WantedGroup, key: str, scope: str) -> GroupRule:
         cidrs = tuple(map(str, collapse_addresses(wanted.cidrs)))
-        peers, other = self._peers(wanted, group.tenant, scope), wanted.address_group or wanted.security_group
+        peers, other = self._peers(wanted, group.tenant, scope), _other_side(wanted)
         icmp = "" if wanted.icmp_type is None else f" {wanted.icmp_type}/{_or_any(wanted.icmp_code)}"
         words = (
             f"{wanted.direction} {wanted.protocol}{icmp} {_or_any(wanted.ports)} {other or ','.join(cidrs) or 'any'}"
@@ -292,6 +297,13 @@ def _admitted(group: str, rules: Sequence[GroupRule], direction: str) -> tuple[A
         )
         for peers, found in sorted(by_peers.items(), key=lambda one: (not one[0], one[0]))
     )
+
+
+def _other_side(wanted: SecurityGroupRule) -> str | None:
+    """Return in words which group a rule is about: the two kinds may have one name."""
+    if wanted.address_group is not None:
+        return f"address group {wanted.address_group}"
+    return None if wanted.security_group is None else f"group {wanted.security_group}"
 
 
 def _cidrs(rule: GroupRule) -> Sequence[IPv4Network]:

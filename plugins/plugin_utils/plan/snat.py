@@ -44,7 +44,7 @@ def _nic_source_nat(
         return None
     link = exits.link_of(context, vpc, public, nic.snat, network.snat)
     return NicSourceNat(
-        key=f"source NAT {nic.address_key}",
+        key=f"source NAT of {nic.address_key}",
         source=nic.snat.path,
         ip=context.text(f"{nic.address_key}:ip"),
         address=_address(context, vpc, nic.snat, link) if nic.snat.enabled else None,

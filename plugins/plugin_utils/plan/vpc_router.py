@@ -100,7 +100,7 @@ def _management_link(context: Context, vpc: Vpc, offering: RouterOffering) -> Li
     network = must(context.intent.provider_network(str(offering.management_network)), str(offering.management_network))
     number = context.number(f"{vpc.key}:management_port")
     return Link(
-        key=f"link {vpc.key} to {network.name}",
+        key=f"management link {vpc.key} to {network.name}",
         source=f"{vpc.path}.router",
         device=names.port_device(number),
         inner=names.router_interface("mgm", number),

@@ -64,13 +64,12 @@ def addresses_taken(intent: Intent) -> Iterator[Fault]:
 
 @rule("WEFT-A2-no-subnet")
 def address_without_subnet(intent: Intent) -> Iterator[Fault]:
-    """Only in a network with a subnet can a NIC have an address."""
+    """A NIC is in a network with a subnet: it has an address, and may send from that alone."""
     for network in intent.provider_networks:
         for ref in intent.nics_of(network) if network.cidr is None else ():
-            for one in ref.addresses:
-                if one.ip is not None:
-                    reason = f"is an address, and {holder(network.name, network.path)} has no cidr"
-                    yield Fault(one.ip_path, str(one.ip), reason, "Leave ip out, or give the provider network a cidr.")
+            reason = f"has no cidr ({network.path}), and a NIC in it needs an address"
+            remedy = f"Give {network.name} a cidr, and ip_ranges if others have addresses of it."
+            yield Fault(ref.nic.at("network"), ref.nic.network, reason, remedy)
 
 
 @rule("WEFT-A2-mac-taken")

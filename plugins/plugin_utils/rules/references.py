@@ -11,6 +11,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     Instance,
     Intent,
     Network,
+    ProviderNetwork,
     SecurityGroup,
     Vpc,
     VpcNetwork,
@@ -180,6 +181,29 @@ def _tenants_by_network(intent: Intent) -> dict[str, Network]:
         found.setdefault(f"{vpc.name}/{network.name}", network)
         found.setdefault(f"{vpc.key}/{network.name}", network)
     return found
+
+
+@rule("WEFT-R3-ambiguous")
+def one_meaning(intent: Intent) -> Iterator[Fault]:
+    """A name that can mean a network of a VPC or a provider network means one of the two alone."""
+    for vpc in intent.vpcs:
+        own = {network.name: network for network in vpc.networks}
+        for one in vpc.router.firewall:
+            provider = intent.provider_network(one.network)
+            if one.network in own and provider is not None and one.network in intent.public_networks(vpc):
+                remedy = "Give one of the two another name."
+                yield _two_meanings(Reference(one.at("network"), one.network), own[one.network], provider, remedy)
+    for instance in intent.instances:
+        for nic in instance.nics:
+            found, provider = intent.network(instance.tenant, nic.network), intent.provider_network(nic.network)
+            if found is not None and provider is not None:
+                remedy = f"Write {found.vpc.name}/{found.network.name} for the first, or give one of them another name."
+                yield _two_meanings(Reference(nic.at("network"), nic.network), found.network, provider, remedy)
+
+
+def _two_meanings(reference: Reference, network: Network, provider: ProviderNetwork, remedy: str) -> Fault:
+    reason = f"can mean the network {network.path} and the provider network {provider.path}"
+    return Fault(*reference, reason, remedy)
 
 
 @rule("WEFT-N3-instance")

@@ -113,9 +113,9 @@ def short(answer: Answer) -> tuple[str, list[str]]:
         (
             flow("tcp", TEST1, OUTSIDE, 80),
             "accept onwards",
-            ["subnet vpc-1-1", "source NAT admin/vpc-port-test-1/0"],
+            ["subnet vpc-1-1", "source NAT of admin/vpc-port-test-1/0"],
         ),
-        (flow("tcp", INS3, OUTSIDE, 80), "accept onwards", ["subnet vpc-1-3", "source NAT admin/vpc-ins3/0"]),
+        (flow("tcp", INS3, OUTSIDE, 80), "accept onwards", ["subnet vpc-1-3", "source NAT of admin/vpc-ins3/0"]),
         (
             flow("tcp", INS1, VIP, 2222),
             "accept onwards",
