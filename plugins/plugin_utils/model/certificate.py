@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Reference, Text
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Lines, Name, Reference, Text
 
 
 class Certificate(Node):
@@ -18,11 +18,11 @@ class Certificate(Node):
 
     name: Name = Field(description="Name, unique among the tenant's certificates.")
     tenant: Reference = Field(description="Tenant that owns it.")
-    certificate: Text | None = Field(default=None, description="Certificate in PEM, followed by those of its issuers.")
+    certificate: Lines | None = Field(default=None, description="Certificate in PEM, followed by those of its issuers.")
     certificate_file: Text | None = Field(
         default=None, description="File of the controller with the same, from the inventory's directory on."
     )
-    key: Text | None = Field(default=None, description="Private key in PEM, without a passphrase.")
+    key: Lines | None = Field(default=None, description="Private key in PEM, without a passphrase.")
     key_file: Text | None = Field(
         default=None, description="File of the controller with the same; Vault may have encrypted it."
     )

@@ -13,6 +13,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     IDENTITY_PATTERN,
     Address,
     Flag,
+    Lines,
     Name,
     Prefix,
     Reference,
@@ -42,7 +43,7 @@ class IpsecConnection(Node):
     certificate: Reference | None = Field(
         default=None, description="Certificate of the tenant that the router shows, if there is no pre-shared key."
     )
-    peer_ca: Text | None = Field(
+    peer_ca: Lines | None = Field(
         default=None, description="Certificate in PEM of who signs the peer's, if there is no pre-shared key."
     )
     local_id: Identity | None = Field(

@@ -32,12 +32,22 @@ _PATTERNS = {
     types.INTERFACE_PATTERN: (
         "WEFT-intent-name",
         "is not an interface name",
-        "Use 1 to 15 characters without blanks, colons or slashes, like eth1.",
+        "Use 1 to 15 letters, digits, dots, hyphens and underscores, like eth1.",
     ),
     types.REFERENCE_PATTERN: (
         "WEFT-intent-name",
         "is not the name of anything",
         "Write the name of an object, without blanks.",
+    ),
+    types.TEXT_PATTERN: (
+        "WEFT-intent-text",
+        "has a line break or another control character in it",
+        "Write it on one line.",
+    ),
+    types.LINES_PATTERN: (
+        "WEFT-intent-text",
+        "has control characters in it",
+        "Write plain text.",
     ),
     types.MAC_PATTERN: (
         "WEFT-A2-mac",

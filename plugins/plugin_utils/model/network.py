@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.addressing import Span, default_gateway, subnet_spans
 from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.dhcp_options import DhcpOptions
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.egress import EgressRule
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Some
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.network_acl import ALLOW
@@ -18,7 +19,6 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.snat import Snat, S
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import (
     Address,
     Cidr,
-    DhcpOptions,
     DomainName,
     Flag,
     Mtu,
@@ -44,7 +44,10 @@ class Network(Node):
     dns_domain: DomainName | None = Field(default=None, description="Domain of its instances; default the fabric's.")
     dns_servers: Some[Address] = Field(default=(), description="DNS servers given out; default the router.")
     ntp_servers: tuple[Address, ...] = Field(default=(), description="NTP servers given out.")
-    dhcp_options: DhcpOptions = Field(default_factory=dict, description="Further DHCP options: code and value.")
+    dhcp_options: DhcpOptions = Field(
+        default_factory=dict,
+        description="Further DHCP options: code and value, by the code's kind; `hex:` and digits for bytes.",
+    )
     mtu: Mtu | None = Field(default=None, description="MTU of the guests; default what the pool's underlay leaves.")
     snat: SnatChoice = Field(
         default=Snat(),

@@ -10,7 +10,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.dependencies import Field
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.lists import Explicit, Somebody
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.node import Node
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.traffic import Traffic
-from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Name, Prefix, Reference, Text
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import Lines, Name, Prefix, Reference
 
 
 class SecurityGroupRule(Traffic):
@@ -35,7 +35,7 @@ class SecurityGroup(Node):
 
     name: Name = Field(description="Name, unique among the tenant's security groups.")
     tenant: Reference = Field(description="Tenant that owns it.")
-    description: Text = Field(default="", description="What it is for.")
+    description: Lines = Field(default="", description="What it is for.")
     rules: tuple[SecurityGroupRule, ...] = Field(
         default=(),
         description="What it admits. One egress rule makes what goes out a whitelist, for every NIC in the group.",

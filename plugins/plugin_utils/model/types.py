@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 from typing import Annotated, Literal, NamedTuple, NoReturn
 
@@ -23,8 +22,14 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import no_hos
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,28}[A-Za-z0-9])?$"
 DOMAIN_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
-INTERFACE_PATTERN = r"^[^\s/:\x00-\x1f]{1,15}$"
-REFERENCE_PATTERN = r"^[^\s\x00-\x1f]{1,200}$"
+# The kernel takes nearly anything, and networkd and nftables take some of it for patterns.
+INTERFACE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$"
+REFERENCE_PATTERN = r"^[^\s\x00-\x1f\x7f-\x9f]{1,200}$"
+# No text has control characters: they mark what is not text (see module_utils/places.py).
+TEXT_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"
+LINES_PATTERN = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+# Certificates (RFC 7468) and nothing beside them.
+PEM_PATTERN = r"(?:-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]+\n)+-----END CERTIFICATE-----\n*)+"
 MAC_PATTERN = r"^[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}$"
 MEMORY_PATTERN = r"^[1-9][0-9]{0,9}[MGT]$"
 URL_PATH_PATTERN = r"^/[A-Za-z0-9._~@%/+:=,-]{0,199}$"
@@ -37,7 +42,6 @@ _CIDR = re.compile(r"([^/]+)/([0-9]{1,2})", re.ASCII)
 _BANDWIDTH = re.compile(r"([1-9][0-9]{0,8})([KMG])", re.ASCII)
 _THOUSANDS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _PORTS = re.compile(r"([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
-_CODE = re.compile(r"[0-9]{1,5}", re.ASCII)
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+", re.ASCII)
 
 # Bytes of a datagram that passes everywhere, whatever the underlay.
@@ -48,19 +52,6 @@ _ASN_RESERVED = frozenset({0, 23456, 65535, 2**32 - 1})
 
 # Bits per second that a limit of bandwidth can be.
 SLOWEST, FASTEST = 64_000, 400 * 10**9
-
-# Options that the model has a key for, or that belong to the protocol itself (RFC 2132, RFC 3442).
-_DHCP_OPTIONS_TAKEN = {
-    1: "it follows from the network's cidr",
-    3: "it is the network's gateway",
-    6: "dns_servers sets it",
-    12: "it is the instance's name",
-    15: "dns_domain sets it",
-    26: "mtu sets it",
-    28: "it follows from the network's cidr",
-    42: "ntp_servers sets it",
-    121: "it follows from the VPC's networks and routes",
-} | dict.fromkeys(range(50, 62), "it belongs to the DHCP protocol itself")
 
 
 class PortRange(NamedTuple):
@@ -243,33 +234,8 @@ def _check_mac(value: str) -> str:
     return value
 
 
-def _option_code(value: object) -> int:
-    number = int(value) if isinstance(value, str) and _CODE.fullmatch(value) else value
-    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= 254:
-        refuse("WEFT-A6-option", "is not a DHCP option code", "Use a code from 1 to 254 (RFC 2132).")
-    if number in _DHCP_OPTIONS_TAKEN:
-        refuse(
-            "WEFT-A6-option",
-            f"is a DHCP option that cannot be given here, because {_DHCP_OPTIONS_TAKEN[number]}",
-            "Remove the option here and use what sets it.",
-        )
-    return number
-
-
-def _option_value(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _options(value: object) -> object:
-    """Both `{66: a}` and `{"66": b}` is one option said twice, which a plain mapping would keep silent about."""
-    if isinstance(value, Mapping):
-        codes = [str(code) for code in value]
-        if twice := next((code for code in codes if codes.count(code) > 1), None):
-            refuse("WEFT-A6-option", f"gives option {twice} twice", "Keep one of the two.")
-    return value
-
-
-Text = Annotated[str, Strict()]
+Text = Annotated[str, Strict(), StringConstraints(pattern=TEXT_PATTERN)]
+Lines = Annotated[str, Strict(), StringConstraints(pattern=LINES_PATTERN)]
 Number = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 Name = Annotated[str, Strict(), StringConstraints(pattern=NAME_PATTERN)]
@@ -334,15 +300,6 @@ Mac = Annotated[
 Mtu = Annotated[int, Strict(), Field(ge=576, le=65535)]
 Vni = Annotated[int, Strict(), Field(ge=1, le=16777214)]
 VlanId = Annotated[int, Strict(), Field(ge=1, le=4094)]
-DhcpOptionCode = Annotated[int, BeforeValidator(_option_code)]
-DhcpOptionValue = Annotated[
-    str,
-    Strict(),
-    StringConstraints(min_length=1, max_length=255),
-    BeforeValidator(_option_value),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
-]
-DhcpOptions = Annotated[dict[DhcpOptionCode, DhcpOptionValue], BeforeValidator(_options)]
 
 
 def may_use(sharing: Sharing, tenant: str) -> bool:

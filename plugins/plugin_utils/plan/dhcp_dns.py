@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, Vpc, VxlanPool
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.dhcp_options import dhcp_option
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import vxlan_pool
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, must, network_path
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Lease, Subnet
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import DhcpOption, Lease, Subnet
 
 
 def subnet(context: Context, vpc: Vpc, network: Network, pool: VxlanPool, interface: str) -> Subnet:
@@ -27,7 +28,9 @@ def subnet(context: Context, vpc: Vpc, network: Network, pool: VxlanPool, interf
         dhcp=network.dhcp,
         dns_servers=tuple(str(server) for server in network.dns_servers or (gateway,)),
         ntp_servers=tuple(str(server) for server in network.ntp_servers),
-        options=tuple(sorted(network.dhcp_options.items())),
+        options=tuple(
+            DhcpOption(code, *dhcp_option(code, value)) for code, value in sorted(network.dhcp_options.items())
+        ),
         leases=tuple(_leases(context, network)),
     )
 

@@ -22,7 +22,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.plan import (
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.parts import require_distinct
 
-FORMAT = 1
+FORMAT = 2
 
 #: One host's part as JSON types; its shape is that of ``slices.HostSlice``.
 Slice = dict[str, Any]

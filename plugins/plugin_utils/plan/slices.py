@@ -323,6 +323,16 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class DhcpOption:
+    """An option that guests get. ``form`` says what the value is: words with commas between them (addresses, names), a
+    text, or bytes in hexadecimal."""
+
+    code: int
+    form: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Subnet:
     """A subnet as its router serves it by DHCP and DNS."""
 
@@ -339,7 +349,7 @@ class Subnet:
     dhcp: bool
     dns_servers: tuple[str, ...]
     ntp_servers: tuple[str, ...]
-    options: tuple[tuple[int, str], ...]
+    options: tuple[DhcpOption, ...]
     leases: tuple[Lease, ...]
 
 

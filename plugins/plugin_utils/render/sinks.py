@@ -18,11 +18,12 @@ from typing import Any, NoReturn
 from jinja2 import Undefined
 
 from ansible_collections.weft.vpc.plugins.module_utils.places import marked
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import PEM_PATTERN
 from ansible_collections.weft.vpc.plugins.plugin_utils.passwords import TOKEN
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/-]*|,", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII)
-_PEM = re.compile(r"(?:-----BEGIN [A-Z ]+-----\n(?:[A-Za-z0-9+/=]+\n)+-----END [A-Z ]+-----\n*)+", re.ASCII)
+_PEM = re.compile(PEM_PATTERN, re.ASCII)
 
 
 class SinkError(Exception):
@@ -117,10 +118,9 @@ def sealed(token: str) -> Quoted:
 
 def pem(text: str) -> Quoted:
     """Certificates in PEM (RFC 7468), and nothing beside them."""
-    found = f"{text.strip()}\n"
-    if not _PEM.fullmatch(found):
+    if not _PEM.fullmatch(text):
         _refuse(text, "it is not PEM alone")
-    return Quoted(found)
+    return Quoted(f"{text.strip()}\n")
 
 
 def tojson(value: Any) -> Quoted:

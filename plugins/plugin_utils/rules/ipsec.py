@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
@@ -11,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, IpsecConnection, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.messages import suggestion
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import edge
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.types import PEM_PATTERN
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.known import Known
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.routes import connected_networks, own_addresses
@@ -18,6 +20,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.rules.subnets import refu
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.walk import holder, management_network
 
 # What a proposal can be made of: Debian's strongSwan and kernels have all of these. None that is broken is among them.
+_PEM = re.compile(PEM_PATTERN, re.ASCII)
 _COMBINED = {f"aes{bits}gcm16" for bits in (128, 192, 256)}
 _CIPHERS = {f"aes{bits}" for bits in (128, 192, 256)}
 _DIGESTS = {"sha1", "sha256", "sha384", "sha512"}
@@ -174,11 +177,13 @@ def peers_authenticated(intent: Intent) -> Iterator[Fault]:
             reason = f"is not the name of a certificate of tenant {vpc.tenant}"
             yield Fault(connection.at("certificate"), name, reason, remedy)
         if connection.peer_ca is not None and not _is_certificate(connection.peer_ca):
-            reason = "is no certificate in PEM"
-            yield Fault(connection.at("peer_ca"), None, reason, "Write text like that of a PEM file.")
+            reason = "is no certificate in PEM, or has something beside it"
+            yield Fault(connection.at("peer_ca"), None, reason, "Write the lines from BEGIN to END, and no others.")
 
 
 def _is_certificate(text: str) -> bool:
+    if not _PEM.fullmatch(text):
+        return False
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
     except (ssl.SSLError, ValueError):

@@ -1,6 +1,6 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The servers that DHCP tells of (row A6)."""
+"""The servers and options that DHCP tells of (row A6)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, Node
+from ansible_collections.weft.vpc.plugins.plugin_utils.model.dhcp_options import (
+    MOST_ADDRESSES,
+    OptionError,
+    dhcp_option,
+)
 from ansible_collections.weft.vpc.plugins.plugin_utils.model.roles import edge
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.registry import Fault, rule
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules.routes import connected_networks
@@ -32,6 +37,29 @@ def servers(intent: Intent) -> Iterator[Fault]:
             if reason is not None:
                 path = node.at(f"{key}[{index}]")
                 yield Fault(path, str(address), f"{reason}, so no client can ask it", "Name the address of a server.")
+
+
+@rule("WEFT-A6-servers")
+def servers_few(intent: Intent) -> Iterator[Fault]:
+    """A network gives out no more DNS and NTP servers than dnsmasq's file has room for."""
+    for vpc in intent.vpcs:
+        for network in vpc.networks:
+            for key in ("dns_servers", "ntp_servers"):
+                if len(addresses := getattr(network, key)) > MOST_ADDRESSES:
+                    reason = f"has {len(addresses)} servers, and dnsmasq's file has room for {MOST_ADDRESSES}"
+                    yield Fault(network.at(key), None, reason, "Name fewer.")
+
+
+@rule("WEFT-A6-value")
+def options_typed(intent: Intent) -> Iterator[Fault]:
+    """A DHCP option has a value of its kind, and reaches guests byte for byte."""
+    for vpc in intent.vpcs:
+        for network in vpc.networks:
+            for code, value in network.dhcp_options.items():
+                try:
+                    dhcp_option(code, value)
+                except OptionError as error:
+                    yield Fault(network.at(f"dhcp_options[{code}]"), value, error.reason, error.remedy)
 
 
 def _asked(intent: Intent) -> Iterator[_Asked]:

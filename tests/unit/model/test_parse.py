@@ -74,7 +74,7 @@ def test_forms_of_ports_snat_and_options() -> None:
     parsed = parse(variables, hosts).vpcs[0]
     assert parsed.port_forwards[0].target_ports == PortRange(2000, 2010)
     assert not parsed.networks[0].snat.enabled
-    assert parsed.networks[0].dhcp_options == {66: "boot", 150: "192.0.2.1", 46: "8"}
+    assert parsed.networks[0].dhcp_options == {66: "boot", 150: "192.0.2.1", 46: 8}
     assert parsed.port_forwards[0].allowed_cidrs[1] == IPv4Network("192.0.2.7/32")
 
 
