@@ -26,8 +26,10 @@ REPEAT := --reruns=1
 JOBS ?= 2
 TEST = packets:45 kills:30 $(patsubst %,molecule-%:20,$(SCENARIOS)) unit:20
 CHANGE = packets:45 debian-kernel:90 kills:30 molecule-prune:20 molecule-walkthrough:20 check:20:packets unit:20 oldest:20
-NIGHT = debian-kernel-stock:150 all-kills:150 packets:45 deep-unit:150:packets debian-kernel:90:debian-kernel-stock \
-    $(patsubst %,molecule-%:20,$(SCENARIOS)) check:20:packets oldest:20 bench-quick:40:packets
+NIGHT = debian-kernel-stock:150 all-kills:150 packets:45 packets-trixie:45:packets \
+    deep-unit:150:packets,packets-trixie debian-kernel:90:debian-kernel-stock \
+    $(patsubst %,molecule-%:20,$(SCENARIOS)) check:20:packets,packets-trixie oldest:20 \
+    bench-quick:40:packets,packets-trixie
 CHECKS := sanity lint types ansible-lint docs-lint import changelog
 KILLS := tests/integration/test_kills.py
 SCENARIOS ?= $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
@@ -36,7 +38,7 @@ OLDEST := WEFT_VENV=.venv-oldest WEFT_PYTHON=3.11
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo change night test check $(CHECKS) format unit deep-unit packets kills all-kills \
+.PHONY: help setup demo change night test check $(CHECKS) format unit deep-unit packets packets-trixie kills all-kills \
     debian-kernel debian-kernel-stock molecule bench bench-quick oldest clean lock release
 
 help: ## this list
@@ -95,6 +97,9 @@ deep-unit: ## the same with 20,000 examples for each property
 
 packets: setup ## tests with real packets in the lab
 	$(STEP) pytest $(REPEAT) --durations=20 tests/integration --ignore=tests/integration/debian_kernel --ignore=$(KILLS)
+
+packets-trixie: ## the same on Debian 13
+	@WEFT_SUITE=trixie WEFT_LAB=px $(MAKE) --no-print-directory packets
 
 kills: setup ## runs that are killed: the next one converges (WEFT_KILLS=all: at every single point)
 	$(STEP) env WEFT_LAB=pk pytest $(REPEAT) --durations=0 $(KILLS)

@@ -13,13 +13,15 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from checks.fabric import Fabric
+from checks.fabric import WALKTHROUGH, Fabric
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy import preflight
 from lab.api import Lab
 from lab.paths import ROOT
 
 LAB = os.environ.get("WEFT_LAB", "pt")
+#: The Debian release of the lab's nodes, and of their routers.
+SUITE = os.environ.get("WEFT_SUITE", "bookworm")
 
 
 @cache
@@ -41,6 +43,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
 
 
+def walkthrough(state: Path) -> Path:
+    """The walkthrough's inventory, with routers of the nodes' release: an archive of no other is in the lab."""
+    copy = state / "walkthrough"
+    shutil.copytree(WALKTHROUGH, copy)
+    intent = copy / "group_vars/all/fabric.yml"
+    intent.write_text(intent.read_text().replace("suite: bookworm", f"suite: {SUITE}"))
+    return copy
+
+
 @pytest.fixture(scope="session")
 def applied() -> Iterator[Fabric]:
     """The walkthrough, applied once. The lab is taken down at the end, unless WEFT_KEEP_LAB is set.
@@ -54,8 +65,8 @@ def applied() -> Iterator[Fabric]:
     lab.down()
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
-    lab.up()
-    fabric = Fabric(lab, state)
+    lab.up(suite=SUITE)
+    fabric = Fabric(lab, state, walkthrough(state))
     fabric.apply()
     yield fabric
     if not os.environ.get("WEFT_KEEP_LAB"):

@@ -90,7 +90,7 @@ def test_a_rebuilt_router_is_what_it_was(fabric: Fabric) -> None:
 
 def test_a_router_moves_to_another_image_alone(fabric: Fabric) -> None:
     def another(intent: Intent) -> None:
-        intent["weft_router_images"].append({"name": "debian-12b", "suite": "bookworm"})
+        intent["weft_router_images"].append({**intent["weft_router_images"][0], "name": "debian-12b"})
         intent["weft_router_offerings"][1]["image"] = "debian-12b"
 
     before = router_pids(fabric)

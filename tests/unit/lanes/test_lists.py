@@ -51,7 +51,7 @@ def test_what_a_change_must_pass() -> None:
 def test_a_night_has_all_that_a_change_has_and_every_scenario() -> None:
     assert {DEEPER.get(name, name) for name in lanes("change")} <= lanes("night")
     assert {"molecule-edge", "molecule-walkthrough"} <= SCENARIOS <= lanes("night")
-    assert {"debian-kernel-stock", "bench-quick"} <= lanes("night")
+    assert {"debian-kernel-stock", "packets-trixie", "bench-quick"} <= lanes("night")
 
 
 def test_a_flaky_test_fails_nights_only() -> None:
