@@ -199,8 +199,9 @@ def test_ospf_announces_public_addresses(fabric: Fabric) -> None:
 
 
 def speak_bgp_on_a_leased_line(intent: Intent) -> None:
-    line = {"name": "leased", "interface": "eth3", "cidr": "198.51.100.0/24", "gateway": LEASED, "ip_ranges": []}
+    line = {"name": "leased", "interface": "eth3", "cidr": "198.51.100.0/24", "gateway": LEASED}
     intent["weft_provider_networks"].append({**intent["weft_provider_networks"][0], **line})
+    del intent["weft_provider_networks"][-1]["ip_ranges"]
     router = router_of(intent)
     router["public_networks"] = [{"network": "leased", "ip": LEASED_OWN}]
     router["bgp"] = {"asn": 65010, "neighbors": [{"address": LEASED, "asn": 65000}]}
