@@ -77,3 +77,9 @@ def sources(suite: str) -> list[str]:
     if security:
         lines.append(f"deb {security} {suite}-security main")
     return lines
+
+
+def backports(suite: str) -> list[str]:
+    """apt lines for what a release takes from later ones, from this computer's own archive."""
+    archive, _security = mirrors()
+    return [f"deb {archive} {suite}-backports main"]

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from lab import cache, image
+from lab.apt import PrivateApt
 from lab.host import sources
 from lab.paths import CACHE
 from lab.shell import run
@@ -48,22 +49,11 @@ def _make(mirror: Path, suite: str) -> None:
 def _download(mirror: Path, suite: str) -> None:
     """Let apt resolve everything on an empty system of its own, and keep what it fetches."""
     home = mirror / "apt"
-    for part in ("state/lists/partial", "cache/archives/partial", "etc"):
-        (home / part).mkdir(parents=True, exist_ok=True)
-    (home / "state/status").write_text("")
-    (home / "etc/sources.list").write_text("\n".join(sources(suite)) + "\n")
-    options = [
-        f"Dir::Etc::SourceList={home / 'etc/sources.list'}", "Dir::Etc::SourceParts=/dev/null",
-        f"Dir::State={home / 'state'}", f"Dir::State::status={home / 'state/status'}", f"Dir::Cache={home / 'cache'}",
-        "Acquire::Languages=none", "APT::Install-Recommends=false", "APT::Sandbox::User=root",
-        "Debug::NoLocking=true",
-    ]  # fmt: skip
-    apt = ["apt-get", "-qq", *[word for option in options for word in ("-o", option)]]
-    run([*apt, "update"])
-    run([*apt, "--download-only", "--yes", "install", *MINBASE, *wanted(suite)])
+    apt = PrivateApt(home, sources(suite))
+    apt.get("--download-only", "--yes", "install", *MINBASE, *wanted(suite))
     pool = mirror / "pool" / suite
     pool.mkdir(parents=True, exist_ok=True)
-    for package in (home / "cache/archives").glob("*.deb"):
+    for package in apt.archives.glob("*.deb"):
         os.replace(package, pool / package.name)
     shutil.rmtree(home)
 
