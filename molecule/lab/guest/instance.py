@@ -7,6 +7,7 @@ Runs on the hypervisor. A guest is `TENANT.NAME`; its wish is /etc/lab/instances
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -131,7 +132,11 @@ def apply(wait: float) -> None:
         forget(key)
     for key in changed + new:
         temporary = CONFIG / f"{key}.new"
-        temporary.write_text(wanted[key])
+        # On the disk before it has its name: it is part of the data centre that a power cut must leave.
+        with temporary.open("w") as stream:
+            stream.write(wanted[key])
+            stream.flush()
+            os.fsync(stream.fileno())
         temporary.replace(CONFIG / f"{key}.json")
     kept = [key for key in wanted if key not in changed + new]
     if changed + new:
