@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Intent, Network, Vpc, VxlanPool
@@ -48,6 +50,16 @@ class Context:
         if network.shared_segment_with is None:
             return vpc, network
         return must(self.intent.network(vpc.tenant, network.shared_segment_with), network.shared_segment_with)
+
+    def shares_dhcp(self, vpc: Vpc, network: Network) -> bool:
+        """Return whether another subnet on the same segment has DHCP, whose server hears all who ask."""
+        return self._dhcp_servers[network_path(*self.segment_owner(vpc, network))] > 1
+
+    @cached_property
+    def _dhcp_servers(self) -> Counter[str]:
+        """How many subnets with DHCP each segment has, by the path of the subnet whose segment it is."""
+        subnets = ((vpc, network) for vpc in self.intent.vpcs for network in vpc.networks if network.dhcp)
+        return Counter(network_path(*self.segment_owner(vpc, network)) for vpc, network in subnets)
 
     def vtep(self, pool: VxlanPool, host: str) -> str:
         """Return the address of a host that carries the pool's tunnels."""

@@ -26,6 +26,7 @@ def subnet(context: Context, vpc: Vpc, network: Network, pool: VxlanPool, interf
         domain=network.dns_domain or context.intent.fabric.dns_domain,
         mtu=vxlan_pool.mtu(pool, network),
         dhcp=network.dhcp,
+        shares_dhcp=network.dhcp and context.shares_dhcp(vpc, network),
         dns_servers=tuple(str(server) for server in network.dns_servers or (gateway,)),
         ntp_servers=tuple(str(server) for server in network.ntp_servers),
         options=tuple(

@@ -334,7 +334,7 @@ class DhcpOption:
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet as its router serves it by DHCP and DNS."""
+    """A subnet as its router serves it by DHCP and DNS. With ``shares_dhcp`` its segment has another such one."""
 
     key: str
     source: str
@@ -347,6 +347,7 @@ class Subnet:
     domain: str
     mtu: int
     dhcp: bool
+    shares_dhcp: bool
     dns_servers: tuple[str, ...]
     ntp_servers: tuple[str, ...]
     options: tuple[DhcpOption, ...]
