@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from lab.mounts import mounted
@@ -64,8 +65,11 @@ def _sweep(place: Path) -> None:
     A maker that was killed may have left a program that still writes. It cannot meet ours: each has a place of its own.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
-    for left in place.parent.glob(f"{place.name}.*{MAKING}"):
-        shutil.rmtree(left, ignore_errors=True)
+    for left in place.parent.glob(f"*{MAKING}"):
+        made = place.with_name(left.name.rsplit(".", 2)[0])
+        # Ours is held by ourselves; another is somebody's who makes it just now, or nobody's.
+        with contextlib.suppress(BlockingIOError), nullcontext() if made == place else locked(_lock(made), wait=False):
+            shutil.rmtree(left, ignore_errors=True)
     for old in place.parent.iterdir():
         if old != place and old.suffix != MAKING and _unused(old):
             _remove(old)

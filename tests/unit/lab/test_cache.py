@@ -92,6 +92,18 @@ def test_a_killed_maker_leaves_nothing_that_counts(place: Path) -> None:
     assert [path.name for path in ensure().iterdir()] == ["file"] and things() == {"one"}
 
 
+def test_what_a_killed_maker_left_goes_with_the_next_of_its_kind(place: Path) -> None:
+    """Its own name may never be asked for again."""
+    environment = os.environ | {"WEFT_CACHE": str(place), "PYTHONPATH": str(paths.PACKAGE.parent)}
+    subprocess.run([sys.executable, "-c", KILLED], env=environment, check=False, stderr=subprocess.DEVNULL)
+    (left,) = things()
+    with locked(place / "locks" / "trees-one"):
+        ensure("two")
+        assert things() == {left, "two"}
+    ensure("three")
+    assert things() == {"two", "three"}
+
+
 def test_what_nobody_asks_for_goes_when_something_new_is_made() -> None:
     for name in ("old", "asked", "young"):
         ensure(name)
