@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whatever stands in the inventory, the answer is an intent or an IntentError: never a traceback.
 
-The walkthrough is taken apart: any value in it is replaced, removed, doubled or swapped with another one, several times
-over, by garbage and by values that are nearly right.
+The walkthrough and the everything fabric are taken apart: any value in them is replaced, removed, doubled or swapped
+with another one, several times over, by garbage and by values that are nearly right.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import Finding, IntentError
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import HostFacts, Hosts, Intent, parse
 from ansible_collections.weft.vpc.plugins.plugin_utils.rules import RULES, load
-from ansible_collections.weft.vpc.tests.tools.intents import walkthrough
+from ansible_collections.weft.vpc.tests.tools.intents import everything, walkthrough
 
 Place = tuple[Any, Any]
 
@@ -67,68 +67,9 @@ MANY = settings(
 )
 
 
-def everything() -> dict[str, Any]:
-    """The walkthrough with what it does not use, so that every key is there to be changed."""
-    document, _hosts = walkthrough()
-    networks, forwards = document["weft_vpcs"][0]["networks"], document["weft_vpcs"][0]["port_forwards"]
-    document["weft_provider_networks"] += [
-        {
-            "name": "lan",
-            "type": "vlan",
-            "vlan": 20,
-            "interface": "eth1",
-            "clusters": ["cluster1"],
-            "cidr": "198.51.101.0/24",
-            "services": ["guest"],
-        },
-        {
-            "name": "other-lan",
-            "interface": "eth3",
-            "clusters": ["cluster1", "router_nodes"],
-            "cidr": "198.51.100.0/24",
-            "ip_ranges": [
-                {"start": "198.51.100.10", "end": "198.51.100.20"},
-                {"start": "198.51.100.30", "end": "198.51.100.39", "tenant": "admin"},
-            ],
-            "reserved_ips": ["198.51.100.15"],
-            "services": ["guest", "public"],
-        },
-    ]
-    document["weft_vxlan_pools"].append(
-        {
-            "name": "second",
-            "vni_ranges": [{"start": 3000, "end": 3001, "tenant": "admin1"}, {"start": 3010, "end": 3020}],
-            "clusters": [{"group": "cluster1", "vtep_cidr": "172.20.0.0/24", "interface": "eth2"}],
-            "mtu": 1500,
-        }
-    )
-    networks[0] |= {
-        "gateway": "192.168.20.1",
-        "ip_ranges": [
-            {"start": "192.168.20.100", "end": "192.168.20.200"},
-            {"start": "192.168.20.236", "end": "192.168.20.236"},
-        ],
-        "ntp_servers": ["192.0.2.1"],
-        "dhcp_options": {66: "boot"},
-        "mtu": 1400,
-    }
-    networks[2] |= {"shared_segment_with": "vpc-1-2", "mtu": 1400}
-    forwards[0] |= {"port": "2000-2010", "target_port": "3000-3010", "allowed_cidrs": ["192.0.2.0/24"]}
-    document["weft_vpcs"][0]["elastic_ips"][1] |= {"ip": "10.172.11.95", "outbound": False, "target": "vpc-ins2"}
-    by_address = {"destination": "172.30.0.0/16", "next_hop": "192.168.21.9", "distance": 5}
-    document["weft_vpcs"][0]["routes"].append(by_address)
-    document["weft_instances"][0]["nics"] += [
-        {"network": "other-lan", "ip": "198.51.100.11", "mac": "02:00:00:00:00:09", "default": True},
-        {"network": "lan", "default": False, "mac": "02:00:00:00:00:01"},
-    ]
-    document["weft_tenants"][1] |= {"use_system_public_ips": True, "use_system_vnis": True}
-    document["weft_tenants"][1]["quotas"] = {"vpcs": 1, "elastic_ips": 0, "load_balancers": 1}
-    return document
-
-
 def documents() -> st.SearchStrategy[dict[str, Any]]:
-    """What is changed: the walkthrough, or all there is."""
-    return st.booleans().map(lambda all_keys: everything() if all_keys else walkthrough()[0])
+    """What is changed: the walkthrough, or the fabric that has every key."""
+    return st.booleans().map(lambda all_keys: (everything if all_keys else walkthrough)()[0])
 
 
 def places(value: Any) -> list[Place]:
@@ -297,7 +238,7 @@ def test_every_rule_alone_survives_what_parses(variables: dict[str, Any], hosts:
 
 
 def test_what_is_changed_is_right() -> None:
-    _intent, warnings = load(everything(), walkthrough()[1])
+    _intent, warnings = load(*everything())
     assert [warning.rule for warning in warnings] == ["WEFT-P3-sharing"]
 
 
