@@ -16,7 +16,7 @@ export WEFT_CACHE := $(or $(WEFT_CACHE),/var/cache/weft-lab)
 export PIP_CACHE_DIR := $(or $(PIP_CACHE_DIR),$(WEFT_CACHE)/pip)
 
 STEP = @tools/step $@
-# LAB_KERNEL=debian: in the virtual machine with Debian's stock kernel.
+# LAB_KERNEL=debian: in the guest with a kernel of Debian's.
 IN_LAB = $(if $(filter debian,$(LAB_KERNEL)),bin/lab guest exec --)
 # One repetition, where packets have to arrive in time. It is said in the output, and at the end of a run.
 REPEAT := --reruns=1
@@ -107,7 +107,7 @@ kills: setup ## runs that are killed: the next one converges (WEFT_KILLS=all: at
 all-kills: ## the same at every single point, and at more moments
 	@WEFT_KILLS=all $(MAKE) --no-print-directory kills
 
-debian-kernel: setup ## the lab in a guest with Debian's stock kernel: the walkthrough, a power cut, what needs that kernel
+debian-kernel: setup ## the lab in a guest with a kernel of Debian's: its features, the walkthrough, a power cut, what needs it
 	@$(OLDEST) tools/setup
 	$(STEP) env LAB_CONTROLLER=.venv-oldest pytest --capture=no --durations=0 tests/integration/debian_kernel
 

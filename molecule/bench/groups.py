@@ -18,7 +18,7 @@ from typing import Any
 from bench import fabrics, paths
 from bench.dataplane import Series
 from bench.traffic import SINK
-from lab.qemu.guest import Guest
+from lab.vm.guest import Guest
 
 NONE, ONE, MANY = "none", "one rule", "10,000 rules, 1,000 ports"
 #: Groups, rules of each and ports on the host.

@@ -64,5 +64,5 @@ def play(
 def _call(lab: Lab, state: Path, argv: list[str]) -> list[str]:
     """Ansible runs in the lab's network; that of a lab in the guest on the computer outside."""
     if "LAB_GUEST" in os.environ:
-        return [sys.executable, str(ROOT / "molecule" / "lab" / "qemu" / "ask.py"), str(state), *argv]
+        return [sys.executable, str(ROOT / "molecule" / "lab" / "vm" / "ask.py"), str(state), *argv]
     return [*netns.inside(lab.paths), *argv]

@@ -13,8 +13,8 @@ from pathlib import Path
 from lab import instances, machine, netns
 from lab.api import Lab
 from lab.errors import LabError
-from lab.qemu import guest as qemu
 from lab.shell import say
+from lab.vm.guest import Guest, wanted
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     reboot = sub.add_parser("reboot", help="restart a node and wait until it is up")
     reboot.add_argument("name", metavar="NODE")
     reboot.add_argument("--hard", action="store_true", help="cut its power instead of asking")
-    vm = sub.add_parser("guest", help="the virtual machine with Debian's stock kernel (LAB_KERNEL=debian)")
+    vm = sub.add_parser("guest", help="the machine with a kernel of Debian's (LAB_KERNEL=debian)")
     act = vm.add_subparsers(dest="what", required=True)
     act.add_parser("up", help="boot it, and bring its copy of this checkout up to date")
     act.add_parser("down", help="switch it off; what is in it is gone")
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "guest":
             return guest(options)
-        if qemu.wanted():
+        if wanted():
             return forward(options, arguments)
         return dispatch(Lab(options.lab), options)
     except LabError as error:
@@ -91,7 +91,7 @@ def dispatch(lab: Lab, options: argparse.Namespace) -> int:
 
 
 def guest(options: argparse.Namespace) -> int:
-    vm = qemu.Guest()
+    vm = Guest()
     match options.what:
         case "up":
             vm.up()
@@ -109,7 +109,7 @@ def guest(options: argparse.Namespace) -> int:
 
 def forward(options: argparse.Namespace, arguments: list[str]) -> int:
     """Run this very command in the guest."""
-    vm = qemu.Guest()
+    vm = Guest()
     vm.up()
     if options.command == "instances" and options.what == "apply" and options.file != "-":
         # The file is on this computer.

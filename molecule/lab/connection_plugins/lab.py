@@ -56,7 +56,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from lab import machine
 from lab.errors import LabError
 from lab.paths import Paths
-from lab.qemu import remote
+from lab.vm import remote
 
 display = Display()
 

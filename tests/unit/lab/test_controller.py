@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lab.paths import ROOT
-from lab.qemu import ask, controller, remote
+from lab.vm import ask, controller, remote
 
 # Tests run side by side, each in a process of its own.
 STATE = ROOT / ".cache" / f"controller-test-{os.getpid()}"

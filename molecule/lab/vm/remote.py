@@ -15,27 +15,32 @@ from pathlib import Path
 from lab import machine
 from lab.errors import LabError
 from lab.paths import ROOT, Paths
-from lab.qemu import vm
-from lab.qemu.ask import PORT
-from lab.qemu.places import CACHE_IN_GUEST, CONSOLE, CONTROLLER, KEY, SSH, SYNCED
 from lab.shell import quietly, run
+from lab.vm import kinds, process
+from lab.vm.ask import PORT
+from lab.vm.places import CACHE_IN_GUEST, CONSOLE, CONTROLLER, KEY, SSH, SYNCED
 
 OPTIONS = [
     "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
     "-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", f"ControlPath={SSH}", "-i", str(KEY), "-F", "none",
 ]  # fmt: skip
-TARGET = "root@127.0.0.1"
+# One that is going down may still take a call, and never answers it.
+ANSWER_TIMEOUT = 20.0
 # Of this computer's environment the guest gets what the user says to the lab and the demo, and how the terminal is.
 PASSED_ON = ("WEFT_", "LAB_", "ANSIBLE_VERBOSITY", "NO_COLOR", "COLUMNS", "LINES", "CI", "PYTEST_", "HYPOTHESIS_")
 
 
 def ssh(*words: str) -> list[str]:
-    return [*vm.inside(), "ssh", *OPTIONS, *words]
+    return [*process.inside(), "ssh", *OPTIONS, *words]
+
+
+def target() -> str:
+    return f"root@{kinds.running().address}"
 
 
 def connected() -> bool:
     """Whether the shared connection is open."""
-    return quietly(ssh("-O", "check", TARGET))
+    return quietly(ssh("-O", "check", target()))
 
 
 def connect() -> None:
@@ -44,14 +49,14 @@ def connect() -> None:
     # A master of its own, with no stream of ours: one that a command left behind would keep its output open.
     subprocess.run(
         ssh("-M", "-N", "-f", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=10",
-            "-R", f"127.0.0.1:{PORT}:{CONTROLLER}", TARGET),
+            "-R", f"127.0.0.1:{PORT}:{CONTROLLER}", target()),
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
     )  # fmt: skip
 
 
 def disconnect() -> None:
-    if vm.pid():
-        quietly(ssh("-O", "exit", TARGET))
+    if process.pid():
+        quietly(ssh("-O", "exit", target()))
     SSH.unlink(missing_ok=True)
 
 
@@ -59,8 +64,8 @@ def boot_id() -> str:
     """What names the guest's present boot; empty when it does not answer."""
     try:
         done = subprocess.run(
-            ssh(TARGET, "cat /proc/sys/kernel/random/boot_id"),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+            ssh(target(), "cat /proc/sys/kernel/random/boot_id"),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=ANSWER_TIMEOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return ""
@@ -71,7 +76,7 @@ def wait(timeout: float, before: str = "") -> None:
     """Wait until the guest has booted and answers; `before` is an earlier boot that does not count."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        if not vm.pid():
+        if not process.pid():
             raise LabError(f"The lab's guest ended while it booted; its console is in {CONSOLE}.")
         connect()
         if connected() and boot_id() not in ("", before):
@@ -106,7 +111,7 @@ def argv(command: Sequence[str], env: Mapping[str, str], terminal: bool = False)
     """The call that runs a command in the guest, in the checkout."""
     settings = [f"{name}={value}" for name, value in env.items()]
     words = f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(['env', *settings, *command])}"
-    return ssh(*(["-t"] if terminal else []), TARGET, words)
+    return ssh(*(["-t"] if terminal else []), target(), words)
 
 
 def in_node(paths: Paths, node: str, command: Sequence[str], env: Mapping[str, str]) -> list[str]:
@@ -115,7 +120,7 @@ def in_node(paths: Paths, node: str, command: Sequence[str], env: Mapping[str, s
     enter = " ".join(machine.enter('"$pid"'))
     leader = shlex.quote(str(paths.node(node) / "leader"))
     return ssh(
-        TARGET, f"read -r pid start <{leader} && exec env -i {shlex.join(settings)} {enter} {shlex.join(command)}"
+        target(), f"read -r pid start <{leader} && exec env -i {shlex.join(settings)} {enter} {shlex.join(command)}"
     )
 
 

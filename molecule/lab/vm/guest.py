@@ -13,9 +13,9 @@ from lab import host
 from lab.api import keep_router_images
 from lab.errors import LabError
 from lab.paths import ROOT
-from lab.qemu import controller, disks, remote, tree, vm
-from lab.qemu.places import HOME, KEY, LOCK, SYNCED
 from lab.shell import locked, run, say, step
+from lab.vm import controller, disks, kinds, process, remote, tree
+from lab.vm.places import CONSOLE, KEY, LOCK, SOCKETS, SYNCED
 
 BOOT_TIMEOUT = 30.0  # of a computer
 # Prints the ids of the labs that are up, one a line.
@@ -23,22 +23,21 @@ LABS = 'for file in .cache/lab/*/topology.yml; do [ -e "$file" ] && basename "$(
 
 
 class Guest:
-    """The virtual machine with Debian's stock kernel."""
+    """The machine with a kernel of Debian's."""
 
     def slowness(self) -> float:
         """How many times slower than this computer it is."""
-        return vm.SLOWNESS[vm.running_by()]
+        return kinds.running().slowness
 
     def up(self) -> None:
         """Boot the guest where it does not run, and bring its copy of the checkout up to date."""
         host.prepare()
-        host.install(vm.TOOLS)
+        host.install(disks.TOOLS)
         with locked(LOCK):
-            HOME.mkdir(parents=True, exist_ok=True)
-            if not vm.pid():
+            if not process.pid():
                 self._start()
             if not remote.connected():
-                with step(f"boot the guest ({vm.running_by()})"):
+                with step(f"boot the guest ({process.kind()})"):
                     remote.wait(BOOT_TIMEOUT * self.slowness())
             remote.sync()
 
@@ -47,19 +46,24 @@ class Guest:
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "weft-guest", "-f", str(KEY)])
         keep_router_images()
         mine = disks.ensure(tree.SUITE)
-        SYNCED.unlink(missing_ok=True)
-        disks.layer(mine)
-        vm.start(mine, vm.accelerator(mine))
+        kind = kinds.choose(mine)
+        self._forget()
+        SOCKETS.mkdir(mode=0o700, exist_ok=True)
+        CONSOLE.write_text("")
+        kind.start(mine)
         controller.start()
 
     def down(self) -> None:
         """Pull the plug, and forget what the guest wrote; its disks stay for the next time."""
         with locked(LOCK):
             remote.disconnect()
-            vm.stop(0)
-            for over in HOME.glob("*.qcow2"):
-                over.unlink()
-            SYNCED.unlink(missing_ok=True)
+            process.kill()
+            self._forget()
+
+    def _forget(self) -> None:
+        """What an earlier guest wrote is gone, and what it had of the checkout."""
+        for path in [*disks.written(), SYNCED]:
+            path.unlink(missing_ok=True)
 
     def reboot(self, hard: bool = False) -> float:
         """Reboot the whole guest and start the labs that were up; returns the seconds until their nodes were up again.
@@ -72,7 +76,12 @@ class Guest:
             labs = self.exec(["sh", "-c", LABS], stdout=subprocess.PIPE).stdout.split()
             before = remote.boot_id()
             if hard:
-                vm.command("system_reset")
+                # The controller's part, which is on the system's disk, is no machine of the data centre.
+                self.exec(["sync", "--file-system", str(ROOT)])
+                guest = process.pid()
+                kinds.running().cut()
+                if process.pid() != guest:
+                    controller.start()
             else:
                 self.exec(["systemctl", "reboot"], stderr=subprocess.DEVNULL)
             remote.disconnect()
@@ -101,11 +110,12 @@ class Guest:
         os.execvp(call[0], call)
 
     def status(self) -> str:
-        if not vm.pid():
+        if not process.pid():
             return "The guest is down."
         kernel = self.exec(["uname", "-r"], stdout=subprocess.PIPE).stdout.strip()
-        written = vm.used() // 2**20
-        return f"The guest runs Linux {kernel} (process {vm.pid()}, {written} MiB written, checkout {ROOT})."
+        written = sum(path.stat().st_blocks * 512 for path in disks.written()) // 2**20
+        how = f"{process.kind()}, process {process.pid()}, {written} MiB written, checkout {ROOT}"
+        return f"The guest runs Linux {kernel} ({how})."
 
 
 def wanted() -> bool:

@@ -18,8 +18,8 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.paths import PACKAGE, ROOT
-from lab.qemu import remote, vm
-from lab.qemu.places import CONTROLLER, HOME
+from lab.vm import process, remote
+from lab.vm.places import CONTROLLER, HOME
 
 #: How often it is looked at whether the guest still runs.
 SECONDS = 5.0
@@ -31,7 +31,7 @@ def start() -> None:
     """Wait for the guest that has just been started; outlives this command."""
     with (HOME / "controller.log").open("w") as log:
         subprocess.run(
-            ["setsid", "--fork", sys.executable, "-m", "lab.qemu.controller", "wait"],
+            ["setsid", "--fork", sys.executable, "-m", "lab.vm.controller", "wait"],
             cwd="/", env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
         )  # fmt: skip
@@ -39,27 +39,27 @@ def start() -> None:
 
 def wait() -> None:
     """Have calls answered until the guest is down."""
-    guest = vm.pid()
+    guest = process.pid()
     with socket.socket(socket.AF_UNIX) as door:
         CONTROLLER.unlink(missing_ok=True)
         door.bind(str(CONTROLLER))
         door.listen()
         door.settimeout(SECONDS)
-        while guest and vm.pid() == guest:
+        while guest and process.pid() == guest:
             try:
                 link, _address = door.accept()
             except TimeoutError:
                 continue
             with link:
                 line = link.fileno()
-                subprocess.Popen([sys.executable, "-m", "lab.qemu.controller", "answer"], stdin=line, stdout=line)
+                subprocess.Popen([sys.executable, "-m", "lab.vm.controller", "answer"], stdin=line, stdout=line)
 
 
 def answer() -> None:
     """Run what is asked for on stdin, and say on stdout what it says and how it ended."""
     request = json.loads(sys.stdin.readline())
     try:
-        status = _run(Path(request["state"]), request["command"], request["environment"])
+        status = _run(Path(ROOT, request["state"]), request["command"], request["environment"])
     except LabError as error:
         _say(said=f"{error}\n")
         status = 1

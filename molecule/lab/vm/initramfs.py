@@ -27,7 +27,8 @@ $b ip link set lo up
 $b ip link set eth0 up
 $b ip address add 10.0.2.15/24 dev eth0
 $b mount -t ext4 -o noatime,barrier=0 /dev/vda /new
-$b mount -t ext4 -o noatime,barrier=0 /dev/vdb /new{lab}
+$b mount -t ext4 -o noatime,barrier=0 /dev/vdb /new$weft_labs
+$b echo "ssh-ed25519 $weft_key" >/new/root/.ssh/authorized_keys
 $b umount /proc
 $b mount --move /dev /new/dev
 exec $b switch_root /new /lib/systemd/systemd
@@ -49,10 +50,10 @@ def modules(tree: Path) -> list[Path]:
     return [release / name for name in ordered]
 
 
-def build(tree: Path, lab: Path) -> bytes:
-    """The archive for a guest of this tree, whose second disk belongs at `lab`."""
+def build(tree: Path) -> bytes:
+    """The archive for a guest of this tree; the kernel's command line says the rest, see settings.py."""
     drivers = modules(tree)
-    script = INIT.format(modules=" ".join(path.name for path in drivers), lab=lab)
+    script = INIT.format(modules=" ".join(path.name for path in drivers))
     files = [("bin/busybox", (tree / "bin/busybox").read_bytes(), 0o755), ("init", script.encode(), 0o755)]
     files += [(f"modules/{path.name}", path.read_bytes(), 0o644) for path in drivers]
     return archive(["bin", "modules", "dev", "proc", "sys", "new"], files)

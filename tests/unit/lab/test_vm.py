@@ -1,4 +1,4 @@
-"""The parts of the guest with the stock kernel that need no virtual machine."""
+"""The parts of the guest that need no machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from lab import cli
 from lab.errors import LabError
 from lab.paths import ROOT
-from lab.qemu import guest, initramfs, remote, tree
+from lab.vm import guest, initramfs, remote, tree
 
 
 def entries(archive: bytes) -> Iterator[tuple[str, int, bytes]]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 import sys
 from pathlib import Path
 
-from lab import image
+from lab import cache, image
 from lab.errors import LabError
 from lab.paths import PACKAGE, ROOT
-from lab.qemu.places import HOME, KEY
 from lab.shell import run, step
+from lab.vm import initramfs
 
 SUITE = "bookworm"
 PYTHON = "3.11"  # the suite's
@@ -50,6 +48,7 @@ FILES = {
     # All commands come over one connection, side by side.
     "etc/ssh/sshd_config.d/10-lab.conf": "UsePAM no\nUseDNS no\nMaxSessions 200\nMaxStartups 200\nPrintMotd no\n",
 }
+INIT = Path(__file__).with_name("uml-init")
 REQUIREMENT = re.compile(r'([A-Za-z0-9._-]+)==(\S+)(?: ; python_version (<|>=) "([0-9.]+)")?')
 
 
@@ -76,17 +75,18 @@ def _applies(sign: str | None, version: str | None) -> bool:
 def recipe_hash() -> str:
     finish = Path(__file__).with_name("finish-tree").read_text()
     wheels = pinned((ROOT / "requirements-dev.txt").read_text())
-    recipe = [str(ROOT), SUITE, PACKAGES, wheels, MASKED, FILES, finish, KEY.with_suffix(".pub").read_text()]
-    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
+    parts = [INIT.read_text(), initramfs.INIT, initramfs.DRIVERS]
+    return cache.recipe_hash(str(ROOT), SUITE, PACKAGES, wheels, MASKED, FILES, finish, *parts)
 
 
-def build(tree: Path) -> None:
-    """Make the tree. The kernel and the virtual environment are put in by `finish-tree`, as mmdebstrap's last act."""
-    wheels = HOME / "wheels"
-    shutil.rmtree(wheels, ignore_errors=True)
+def build(tree: Path, wheels: Path) -> None:
+    """Make the tree; `wheels` is a place for what is downloaded.
+
+    The kernel and the virtual environment are put in by `finish-tree`, as mmdebstrap's last act.
+    """
     with step("download the guest's Python packages"):
         download(wheels)
-    hook = f'--customize-hook={PACKAGE / "qemu" / "finish-tree"} "$1" {wheels} {ROOT}'
+    hook = f'--customize-hook={PACKAGE / "vm" / "finish-tree"} "$1" {wheels} {ROOT}'
     with step("build the guest's Debian, with its stock kernel"):
         # The checkout may lie in /tmp, which mmdebstrap clears after the hook, and Debian at every boot.
         image.bootstrap(SUITE, PACKAGES, tree, [hook, "--skip=cleanup/tmp"])
@@ -95,9 +95,9 @@ def build(tree: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.unlink(missing_ok=True)
             file.write_text(text)
-        keys = tree / "root/.ssh/authorized_keys"
-        keys.parent.mkdir(mode=0o700, exist_ok=True)
-        keys.write_text(KEY.with_suffix(".pub").read_text())
+        shutil.copy(INIT, tree / "weft-init")
+        # Whose key is in it is said when it boots.
+        (tree / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
         run(["systemctl", f"--root={tree}", "mask", *MASKED])
 
 

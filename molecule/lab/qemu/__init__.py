@@ -1,1 +1,0 @@
-"""The lab in a virtual machine with Debian's stock kernel (`LAB_KERNEL=debian`)."""
