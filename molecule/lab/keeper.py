@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab import machine, mirror, netns, pids, topology
+from lab import machine, mirror, netns, pids, router_images, topology
 from lab.cgroups import Cgroup
 from lab.errors import LabError
 from lab.paths import Paths
@@ -39,7 +39,8 @@ def once(paths: Paths, shape: Topology, node: Node) -> int:
     record = paths.node(node.name) / "leader"
     netns.detach(paths, node)
     # nsenter replaces itself by nspawn (no pid namespace is entered), so this is nspawn's pid.
-    nspawn = subprocess.Popen(machine.command(paths, node, mirror.place(shape.suite)), stdin=subprocess.DEVNULL)
+    call = machine.command(paths, node, mirror.place(shape.suite), router_images.bootstraps(shape.suite))
+    nspawn = subprocess.Popen(call, stdin=subprocess.DEVNULL)
     netns.attach(paths, shape, node)
     while nspawn.poll() is None:
         try:

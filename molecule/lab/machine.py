@@ -36,6 +36,7 @@ def prepare(paths: Paths, topology: Topology, node: Node, image: Path, fresh_ima
     home = paths.node(node.name)
     for part in ("upper", "work", "root", *PLAIN):
         (home / part).mkdir(parents=True, exist_ok=True)
+    router_images.bootstraps(topology.suite).mkdir(parents=True, exist_ok=True)
     if node.role == "router" and not fresh_images:
         router_images.seed(home / "weft" / "images", topology.suite)
     root = home / "root"
@@ -44,12 +45,14 @@ def prepare(paths: Paths, topology: Topology, node: Node, image: Path, fresh_ima
         run(["mount", "-t", "overlay", paths.machine(node.name), "-o", options, str(root)])
     (root / "etc/machine-id").write_text(machine_id(paths, node.name) + "\n")
     units.write(root, paths, topology, node)
+    units.share_bootstraps(root, shared=node.role == "router" and not fresh_images)
 
 
-def command(paths: Paths, node: Node, archive: Path) -> list[str]:
-    """The whole nspawn call of a node; `archive` is where its packages come from."""
+def command(paths: Paths, node: Node, archive: Path, bootstraps: Path) -> list[str]:
+    """The whole nspawn call of a node; its packages come from `archive`, its `bootstraps` are shared with all labs."""
     home = paths.node(node.name)
     binds = [f"--bind={home / part}:{target}" for part, target in PLAIN.items()]
+    binds += [f"--bind={bootstraps}:/var/lib/lab/bootstraps"] if node.role == "router" else []
     binds += [f"--bind-ro={archive}:/var/lib/lab/mirror", f"--bind-ro={PACKAGE / 'guest'}:/usr/local/lib/lab"]
     binds += [f"--bind={device}" for device in ("/dev/net/tun", "/dev/fuse") if Path(device).exists()]
     cards = [f"--network-veth-extra={netns.host_end(node.name, card.name)}:{card.name}" for card in node.cards]

@@ -29,6 +29,14 @@ def cache(suite: str) -> Path:
     return CACHE / "router-images" / suite
 
 
+def bootstraps(suite: str) -> Path:
+    """What router nodes share while they build: one makes the tree of an image, the others wait and take it over.
+
+    See `guest/bootstrap.py`.
+    """
+    return CACHE / "bootstraps" / suite
+
+
 def seed(images: Path, suite: str) -> None:
     """Give a node the images that earlier labs built."""
     images.mkdir(parents=True, exist_ok=True)

@@ -133,6 +133,14 @@ def write(root: Path, paths: Paths, topology: Topology, node: Node) -> None:
     _ssh(root, paths, node)
 
 
+def share_bootstraps(root: Path, shared: bool) -> None:
+    """Let a router node take over what another has bootstrapped for the same image, or always do it by itself."""
+    name = "usr/local/bin/mmdebstrap"
+    (root / name).unlink(missing_ok=True)
+    if shared:
+        put(root, name, '#!/bin/sh\nexec /usr/bin/python3 /usr/local/lib/lab/bootstrap.py "$@"\n', 0o755)
+
+
 def network(link: Link, topology: Topology) -> str:
     addresses = "".join(f"Address={address}\n" for address in link.addresses)
     if link.name == "lo":

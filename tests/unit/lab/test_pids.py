@@ -85,7 +85,7 @@ def test_the_lab_calls_its_machines_like_this(checkout: str) -> None:
     shape = topology.load(topology.find("default"))
     for node in shape.nodes.values():
         name = Paths("zz").machine(node.name)
-        assert pids.machine_of(machine.command(Paths("zz"), node, Path("/x"))) == name
+        assert pids.machine_of(machine.command(Paths("zz"), node, Path("/x"), Path("/y"))) == name
         assert Paths.of_machine(name) == (Paths("zz"), node.name)
 
 
