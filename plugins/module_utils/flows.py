@@ -66,7 +66,8 @@ class Reason(NamedTuple):
     balanced         the same: a backend of a listener that nftables balances took the flow
     unserved         the same: the listener is there, but for others, or no backend of it takes new flows
     snat             the prefix
-    gateway          the prefix of the subnet whose router address a hairpin connection leaves with
+    gateway          the prefix of the subnet with whose router address a connection goes to a NIC without default route
+    hairpin          the public address with which a connection goes back into the subnet that it came from
     route            destination, next hop (empty for a black hole), distance, senders (empty: everybody)
     subnet           the prefix of the subnet that a flow comes from, which lets it pass or ask the router
     egress           the prefix of the subnet that may not send the flow out
@@ -184,10 +185,11 @@ class Translation:
 
     The keys of ``raw``: subnets, elastic_in, elastic_out, forwards ([public address, protocol, first port, last port,
     target, first target port, allowed prefixes]; no prefixes: everybody), snat ([[prefix, address; null: as it is]]),
-    router_addresses ({interface: address}), public_addresses (its own and those of its virtual IPs), balancers
-    ([[address, protocol, port]]), udp_balancers ([{place: [address, port], allowed: [prefix], denied: [prefix],
-    backends: [[address, port, weight]]}]; one of weight 0 gets no new flows), routes ([[prefix, next hop or null,
-    distance, prefix of the senders that it is for or null]]), main_only ([prefix]: destinations that routes for
+    without_default_route ([address of a NIC that has none]), router_addresses ({interface: address}), public_addresses
+    (its own and those of its virtual IPs), balancers ([[address, protocol, port]]), udp_balancers ([{place: [address,
+    port], allowed: [prefix], denied: [prefix], backends: [[address, port, weight]]}]; one of weight 0 gets no new
+    flows), routes ([[prefix, next hop or null, distance, prefix of the senders that it is for or null]]), main_only
+    ([prefix]: destinations that routes for
     senders do not lead to), egress ({subnet: policy}, see Policy), filters ({name: filter}, see Filter), network_acls
     ({subnet: [filter of what goes in, filter of what comes out]}), address_firewalls ({public address: filter}),
     interface_firewalls ([[in, out or local, prefix of the interface's network, filter]]), public_links ({prefix:
@@ -405,20 +407,28 @@ class Translation:
             return None, None, Reason("unserved", key)
         return target[0], target[1], Reason("balanced", key)
 
-    def source(self, flow: Flow, way: Way, redirected: bool) -> tuple[Optional[str], Optional[Reason]]:
-        """As whose the flow leaves that way, and the rule that says so."""
-        inside = self.subnet(flow.source) is not None
+    @cached_property
+    def _without_default_route(self) -> frozenset[str]:
+        return frozenset(self.raw.get("without_default_route", ()))
+
+    def source(self, flow: Flow, way: Way, target: Optional[str]) -> tuple[Optional[str], Optional[Reason]]:
+        """As whose the flow leaves that way, translated to a target or not, and the rule that says so."""
         if way.tunnel is not None:
             return None, None
-        if way.subnet is not None and not (redirected and inside):
-            # East-west is left alone unless it came through a public address: then the answer must pass the router.
+        if way.subnet is not None and target in self._without_default_route:
+            return self._gateways.get(way.subnet), Reason("gateway", (way.subnet,))
+        own = self.subnet(flow.source)
+        if way.subnet is not None and (target is None or own is None):
+            # East-west is left alone unless it came through a public address.
             return None, None
         elastic = self.raw.get("elastic_out", {}).get(flow.source)
         if elastic is not None:
             return elastic, Reason("elastic_out", (flow.source,))
         if way.subnet is not None:
-            return self._gateways.get(way.subnet), Reason("gateway", (way.subnet,))
-        cidr, address = (longest(self._snat, flow.source) if inside else None) or (None, None)
+            # In its own subnet the target would answer past the router.
+            same = own == way.subnet
+            return (flow.destination, Reason("hairpin", (flow.destination,))) if same else (None, None)
+        cidr, address = longest(self._snat, flow.source) or (None, None)
         return address, None if cidr is None else Reason("snat", (cidr,))
 
 
@@ -457,9 +467,7 @@ def _sent(flow: Flow, config: Translation) -> Verdict:
     if config.own(flow.destination) or ipaddress.IPv4Address(flow.destination) in MULTICAST:
         return Verdict(ACCEPT, config.own(flow.destination), reasons=tuple(reasons))
     way = config.way(flow.destination, flow.source)
-    source, reason = config.source(flow, way, False)
-    reasons += way.reasons + ([] if reason is None else [reason])
-    return Verdict(DROP if way.nowhere else ACCEPT, False, Translated(source=source), tuple(reasons))
+    return Verdict(DROP if way.nowhere else ACCEPT, False, reasons=(*reasons, *way.reasons))
 
 
 def _received(flow: Flow, config: Translation, came: Way, reasons: list[Reason]) -> Verdict:
@@ -504,16 +512,15 @@ def _asked(flow: Flow, made: Translated = Translated()) -> Asked:
 
 def _forwarded(flow: Flow, config: Translation, came: Way, translated: Translated, reasons: list[Reason]) -> Verdict:
     """A connection through the router: subnets reach everything, and what is outside only what is published."""
-    redirected = translated.target is not None
     way = config.way(translated.target or flow.destination, flow.source)
     reasons += way.reasons
     if way.nowhere:
         return Verdict(DROP, translated=translated, reasons=tuple(reasons))
     if way.tunnel is not None and came.subnet not in way.tunnel.subnets:
         return Verdict(DROP, translated=translated, reasons=tuple(reasons))
-    if came.subnet is None and came.tunnel is None and not redirected:
+    if came.subnet is None and came.tunnel is None and translated.target is None:
         return Verdict(DROP, translated=translated, reasons=(*reasons, Reason("nothing", ("forward",))))
-    leaves_as, named = config.source(flow, way, redirected)
+    leaves_as, named = config.source(flow, way, translated.target)
     names = [
         config.interface("in", came, flow.destination),
         config.interface("out", way, leaves_as or flow.source),

@@ -92,23 +92,25 @@ def public_address(cloud: Cloud, caller: str) -> str:
     return vip(cloud) if exits_by_vip else str(cloud.vpc("vpc-1")["router"]["public_ip"])
 
 
-def shown(cloud: Cloud, caller: str, target: str) -> str:
-    """Which address a target sees of who came by a public one: the caller's own public one, or the router's."""
+def shown(cloud: Cloud, caller: str, target: str, called: str) -> str:
+    """Which address a target sees of who called a public one: the caller's own public one; else, in the target's own
+    subnet, that which was called, and in another the caller's own."""
     if caller in OUTSIDE or caller in WITH_EIP:
         return public_address(cloud, caller)
-    return gateway(cloud, target)
+    return called if gateway(cloud, caller) == gateway(cloud, target) else cloud.address(caller)
 
 
 def cells(cloud: Cloud) -> Iterator[Cell]:
     """Everybody asks everybody, itself included, by EIP, forward and load balancer; inside also by private address."""
     for caller in (*TARGETS, *OUTSIDE):
         for number, target in enumerate(TARGETS):
-            seen = shown(cloud, caller, target)
+            seen = shown(cloud, caller, target, vip(cloud))
             yield Cell(caller, "forward", tcp(vip(cloud), FORWARD + number), target, seen)
             yield Cell(caller, "listener", tcp(vip(cloud), LISTENER + number), target, gateway(cloud, target))
             yield Cell(caller, "listener of udp", udp(vip(cloud), LISTENER + number), target, seen)
             if target in WITH_EIP:
                 elastic = cloud.public("vpc-1", WITH_EIP[target], "elastic_ip")
+                seen = shown(cloud, caller, target, elastic)
                 for ask in (tcp, udp):
                     yield Cell(caller, f"EIP {ask.__name__}", ask(elastic), target, seen)
             if caller not in OUTSIDE and caller != target:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checks.cloud import saw, tcp, who
 from checks.fabric import Fabric, Intent
 from checks.streams import Ping
 
@@ -165,6 +166,8 @@ def test_only_the_default_nic_gives_a_default_route(fabric: Fabric) -> None:
     def second_nic(intent: Intent) -> None:
         (one,) = (each for each in intent["weft_instances"] if each["name"] == "vpc-ins3")
         one["nics"].append({"network": "vpc-1-1"})
+        elastic = {"name": "eip-second", "network": "L3-public", "target": "vpc-ins3:1"}
+        intent["weft_vpcs"][0]["elastic_ips"].append(elastic)
 
     fabric.change(second_nic)
     cloud = fabric.apply()
@@ -174,6 +177,12 @@ def test_only_the_default_nic_gives_a_default_route(fabric: Fabric) -> None:
     second = str(cloud.recorded("admin/vpc-ins3/1:ip"))
     assert f"{second}/24" in cloud.read("vpc-ins3", "ip -4 address show eth1")
     assert cloud.ping("vpc-ins1", second) == 64
+    # It answers its own subnet alone, so that by its elastic IP everybody comes as that subnet's gateway.
+    elastic = cloud.public("vpc-1", "eip-second", "elastic_ip")
+    for caller in ("wan", "other-1", "vpc-ins1", "vpc-ins2", "vpc-ins3", "vpc-port-test-1"):
+        answer = cloud.ask(caller, [tcp(elastic)])[0]
+        assert (who(answer), saw(answer)) == ("vpc-ins3 admin", cloud.gateway("vpc-1-1"))
+    assert saw(cloud.ask("vpc-port-test-1", [tcp(second)])[0]) == cloud.address("vpc-port-test-1")
 
 
 def test_a_saved_plan_is_applied_as_it_is_and_refused_once_out_of_date(fabric: Fabric, tmp_path: Path) -> None:

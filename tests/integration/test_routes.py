@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from checks.cloud import SILENCE, Cloud, saw, tcp, who
+from checks.cloud import SILENCE, WAN_ADDRESS, WAN_PORT, Cloud, saw, tcp, who
 from checks.fabric import Fabric, Intent
 
 from lab.shell import patient
@@ -118,3 +118,12 @@ def _the_farther_hop_takes_over(cloud: Cloud) -> None:
         set_link(cloud, "vpc-1-2", "up")
     settles(cloud, SOURCE, BEHIND, "vpc-ins2 admin")
     settles(cloud, SOURCE, OUTSIDE, "vpc-ins2 admin")
+
+
+def test_what_is_behind_a_next_hop_leaves_as_the_hops_subnet(fabric: Fabric) -> None:
+    cloud = fabric.cloud
+    world, own = f"{WAN_ADDRESS}:{WAN_PORT}", str(cloud.vpc("vpc-1")["router"]["public_ip"])
+    assert cloud.ask_from("vpc-ins2", "172.31.0.1", world) == [own]
+    # What no route leads to is nobody's: it is not let out.
+    with extra_addresses(cloud):
+        assert cloud.ask_from("vpc-ins2", OUTSIDE, world) != [own]

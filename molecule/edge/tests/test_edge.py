@@ -75,7 +75,7 @@ def declared(edge: Edge) -> dict[str, list[Case]]:
         "forward for some": edge.closed("wan", tcp(vip, 2223), how=REFUSED),
         "forward of the second network": edge.inwards("job", tcp(leased, 2231)),
         "load balancer": [Case("wan", tcp(vip, 8081), "db blue", cloud.gateway("back"))],
-        "hairpin": [Case("db", tcp(vip, 2222), "web blue", cloud.gateway("front"))],
+        "hairpin": [Case("db", tcp(vip, 2222), "web blue", cloud.address("db"))],
         "by EIP out": edge.outwards("web", edge.eip("web")),
         "by EIP out of the second network": edge.outwards("gate", edge.eip("gate")),
         "by shared SNAT": edge.outwards("db", vip),

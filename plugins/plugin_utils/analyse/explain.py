@@ -212,7 +212,12 @@ _WORDS: dict[str, Callable[[_Part, Flow], str]] = {
     "unserved": _unserved,
     "snat": _snat,
     "gateway": lambda part, flow: (
-        f"{flow.source} came by a public address, so it is shown as {part['gateway']}: the answer must pass the router."
+        f"The target's NIC has no default route and answers its own subnet only, so {flow.source} arrives as "
+        f"{part['gateway']}."
+    ),
+    "hairpin": lambda _part, flow: (
+        f"{flow.source} is in the target's own subnet, so it arrives as {flow.destination}: the answer must pass the "
+        "router."
     ),
     "route": _route,
     "tunnel": _tunnel,

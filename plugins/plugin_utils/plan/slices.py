@@ -356,7 +356,7 @@ class Subnet:
 
 @dataclass(frozen=True)
 class SourceNat:
-    """Traffic of one subnet leaves with this public address, by this link."""
+    """Traffic of one subnet, or of what a route leads to through it, leaves with this public address, by this link."""
 
     key: str
     source: str
@@ -833,6 +833,7 @@ class Router:
     learns_default: bool
     shaped_links: tuple[ShapedLink, ...] = ()
     connections: int | None = None
+    without_default_route: tuple[str, ...] = ()
 
 
 @dataclass

@@ -4,14 +4,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+
 from ansible_collections.weft.vpc.plugins.plugin_utils.model import Network, NicRef, Snat, Vpc
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan import exits
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import Context, network_path
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, NicSourceNat, SourceNat
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.slices import Link, NicSourceNat, Route, SourceNat
 
 
-def source_nats(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[SourceNat, ...]:
-    """Return the subnets that are translated, and to what."""
+def source_nats(context: Context, vpc: Vpc, public: dict[str, Link], routes: Iterable[Route]) -> tuple[SourceNat, ...]:
+    """Return the subnets that are translated, and to what; and what custom routes lead to through instances in them,
+    which leaves as those do (row R5). No two prefixes overlap: the longest has what it covers."""
+    subnets = {one.cidr: one for one in _subnets(context, vpc, public)}
+    taken = [network.cidr for network in vpc.networks]
+    behind = []
+    hops = {IPv4Network(one.destination): one for one in routes if one.next_hop is not None}
+    for destination in sorted(hops, key=lambda one: (-one.prefixlen, one)):
+        route = hops[destination]
+        subnet = next((one for cidr, one in subnets.items() if IPv4Address(route.next_hop) in IPv4Network(cidr)), None)
+        if subnet is not None:
+            behind += [_behind(route, part, subnet) for part in _uncovered(destination, taken)]
+        taken.append(destination)
+    return (*subnets.values(), *behind)
+
+
+def _behind(route: Route, part: IPv4Network, subnet: SourceNat) -> SourceNat:
+    return SourceNat(f"{subnet.key} for {part}", route.source, str(part), subnet.address, subnet.interface)
+
+
+def _uncovered(whole: IPv4Network, taken: Iterable[IPv4Network]) -> list[IPv4Network]:
+    """The parts of a prefix that none of the others covers."""
+    parts = [whole]
+    for other in taken:
+        parts = [part for one in parts for part in _without(one, other)]
+    return sorted(parts)
+
+
+def _without(one: IPv4Network, other: IPv4Network) -> Iterator[IPv4Network]:
+    if other.subnet_of(one):
+        yield from one.address_exclude(other)
+    elif not one.subnet_of(other):
+        yield one
+
+
+def _subnets(context: Context, vpc: Vpc, public: dict[str, Link]) -> tuple[SourceNat, ...]:
     return tuple(
         SourceNat(
             key=f"source NAT {network_path(vpc, network)}",

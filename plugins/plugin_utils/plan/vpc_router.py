@@ -63,7 +63,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
         subnets=subnets,
         served=tuple(_served(subnets, wanted_routes)),
         dns_servers=dhcp_dns.forwarders(context, vpc),
-        source_nats=snat.source_nats(context, vpc, public),
+        source_nats=snat.source_nats(context, vpc, public, wanted_routes),
         nic_source_nats=snat.nic_source_nats(context, vpc, public),
         exits=exits.exits(context, vpc, public),
         virtual_ips=_virtual_ips(context, vpc, public),
@@ -88,7 +88,14 @@ def _router(context: Context, vpc: Vpc) -> Router:
         learns_default=dynamic_routing.learns_default(vpc),
         shaped_links=qos.shaped_links(context, vpc, public.values()),
         connections=offering.connections,
+        without_default_route=_without_default_route(context, vpc),
     )
+
+
+def _without_default_route(context: Context, vpc: Vpc) -> tuple[str, ...]:
+    """Return the addresses of NICs that have no default route: they answer nobody but their own subnet (row A5)."""
+    nics = (nic for network in vpc.networks for nic in context.intent.nics_of(network) if not nic.is_default)
+    return tuple(sorted(context.text(f"{address.address_key}:ip") for nic in nics for address in nic.addresses))
 
 
 def _networks(vpc: Vpc) -> list[Network]:

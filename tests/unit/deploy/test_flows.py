@@ -12,7 +12,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.flows import Flow, Transl
 CONFIG: dict[str, Any] = {
     "subnets": ["192.168.20.0/24", "192.168.21.0/24"],
     "public_interfaces": ["pub4"],
-    "elastic_in": {"10.172.11.4": "192.168.20.5", "10.172.11.5": "192.168.20.5"},
+    "elastic_in": {"10.172.11.4": "192.168.20.5", "10.172.11.5": "192.168.20.5", "10.172.11.6": "192.168.21.99"},
     "elastic_out": {"192.168.20.5": "10.172.11.4"},
     "forwards": [
         ["10.172.11.93", "tcp", 2222, 2222, "192.168.20.154", 23],
@@ -23,6 +23,7 @@ CONFIG: dict[str, Any] = {
         ["192.168.20.7/32", "10.172.11.93"],
         ["192.168.0.0/16", "10.172.11.90"],
     ],
+    "without_default_route": ["192.168.21.99"],
     "router_addresses": {"lan1": "192.168.20.1", "lan2": "192.168.21.1"},
     "balancers": [["10.172.11.94", "tcp", 8080]],
     "udp_balancers": [
@@ -66,7 +67,7 @@ def dns(source: str, destination: str = "10.172.11.94") -> Flow:
         ),
         pytest.param(tcp("203.0.113.9", "10.172.11.93", 5003), Translated(), id="other protocol"),
         pytest.param(
-            tcp("192.168.20.6", "10.172.11.93", 2222), Translated("192.168.20.154", 23, "192.168.20.1"), id="hairpin"
+            tcp("192.168.20.6", "10.172.11.93", 2222), Translated("192.168.20.154", 23, "10.172.11.93"), id="hairpin"
         ),
         pytest.param(
             tcp("192.168.20.5", "10.172.11.93", 2222),
@@ -78,22 +79,38 @@ def dns(source: str, destination: str = "10.172.11.94") -> Flow:
         ),
         pytest.param(
             Flow("udp", "192.168.20.6", "10.172.11.93", 1, 5000),
-            Translated("192.168.21.9", 6000, "192.168.21.1"),
-            id="hairpin into another subnet",
+            Translated("192.168.21.9", 6000),
+            id="hairpin into another subnet, as itself",
         ),
         pytest.param(tcp("192.168.20.6", "10.172.11.94", 8080), Translated(), id="balancer"),
         pytest.param(dns("203.0.113.9"), Translated("192.168.20.9", 5300), id="balancer of UDP, not a drained backend"),
         pytest.param(
-            dns("192.168.20.6"), Translated("192.168.20.9", 5300, "192.168.20.1"), id="balancer of UDP, hairpin"
+            dns("192.168.20.6"), Translated("192.168.20.9", 5300, "10.172.11.94"), id="balancer of UDP, hairpin"
         ),
         pytest.param(dns("203.0.113.200"), Translated(), id="balancer of UDP, denied"),
         pytest.param(dns("198.51.100.1"), Translated(), id="balancer of UDP, not allowed"),
         pytest.param(tcp("203.0.113.9", "10.172.11.94", 53), Translated(), id="balancer of UDP, TCP"),
         pytest.param(
             dns("192.168.21.6", "192.168.20.250"),
-            Translated("192.168.20.9", 53, "192.168.20.1"),
-            id="balancer of UDP in a subnet",
+            Translated("192.168.20.9", 53),
+            id="balancer of UDP in a subnet, from another",
         ),
+        pytest.param(
+            dns("192.168.20.6", "192.168.20.250"),
+            Translated("192.168.20.9", 53, "192.168.20.250"),
+            id="balancer of UDP in a subnet, from that",
+        ),
+        pytest.param(
+            tcp("203.0.113.9", "10.172.11.6"),
+            Translated("192.168.21.99", None, "192.168.21.1"),
+            id="to a NIC without default route, from outside",
+        ),
+        pytest.param(
+            tcp("192.168.20.5", "10.172.11.6"),
+            Translated("192.168.21.99", None, "192.168.21.1"),
+            id="to a NIC without default route, with an elastic IP",
+        ),
+        pytest.param(tcp("192.168.20.5", "192.168.21.99"), Translated(), id="to a NIC without default route, directly"),
         pytest.param(
             dns("203.0.113.9", "192.168.20.250"), Translated(), id="balancer of UDP in a subnet, from outside"
         ),
