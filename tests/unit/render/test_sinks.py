@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from jinja2 import nodes
 
 from ansible_collections.weft.vpc.plugins.plugin_utils.render import sinks
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import environment, fill
+from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import ROLES_DIRECTORY
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.sinks import SinkError
 
 TOKEN = f"password:shop.blue:{'0' * 64}"
@@ -30,6 +32,26 @@ def test_plain_words_and_numbers_need_no_sink(value: Any) -> None:
 def test_everything_else_without_a_sink_is_an_error(value: Any) -> None:
     with pytest.raises(SinkError):
         render("x{{ value }}y", value=value)
+
+
+def output_texts() -> list[tuple[str, str]]:
+    """Each text that a role's template puts out itself, whatever branch it is in: outside of any filter's arguments."""
+    found = []
+    for path in sorted(ROLES_DIRECTORY.glob("*/templates/*.j2")):
+        for output in environment().parse(path.read_text(encoding="utf-8")).find_all(nodes.Output):
+            for one in output.nodes:
+                branches = [one.expr1, one.expr2] if isinstance(one, nodes.CondExpr) else [one]
+                texts = [branch.value for branch in branches if isinstance(branch, nodes.Const)]
+                found += [(f"{path.parents[1].name}/{path.name}", text) for text in texts]
+    return found
+
+
+def test_what_a_template_says_itself_is_plain() -> None:
+    """Else it could be written in one branch only, and nobody would see it in the other."""
+    texts = output_texts()
+    assert ("lb/lb_udp.json.j2", ",") in texts
+    for place, text in texts:
+        assert sinks.plain(text) == text, place
 
 
 @pytest.mark.parametrize("text", ["/etc/{{ one.name }}", "{{ one.name }}{{ 1 + 1 }}"])
