@@ -64,6 +64,10 @@ class Runner:
         self.stopped, self._stop = os.pipe()
         self.stopping = False
 
+    def _told_to_stop(self) -> bool:
+        self.stopping = self.stopping or bool(_poll([self.stopped], 0))
+        return self.stopping
+
     def run(self) -> list[Ended]:
         """All lanes, in the order in which they ended."""
         workers = [threading.Thread(target=self._work) for _job in range(self.jobs)]
@@ -73,23 +77,24 @@ class Runner:
                     worker.start()
                 for worker in workers:
                     worker.join()
+                self._told_to_stop()
+            return self.ended
         finally:
             os.close(self.stopped)
             os.close(self._stop)
-        return self.ended
 
     @contextmanager
     def _ends_at_signals(self) -> Iterator[None]:
-        def stop(_signal: int, _frame: object) -> None:
-            # No lock here: the main thread may be anywhere. Every worker looks at the pipe.
-            if not self.stopping:
-                self.stopping = True
-                os.write(self._stop, b"x")
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        """Every worker looks at the pipe, which Python writes to at once. A handler runs in the main thread, too late
+        where that was just about to wait."""
+        os.set_blocking(self._stop, False)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, lambda _signal, _frame: None) for number in numbers}
+        wakeup = signal.set_wakeup_fd(self._stop)
         try:
             yield
         finally:
+            signal.set_wakeup_fd(wakeup)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -104,7 +109,7 @@ class Runner:
     def _next(self) -> Lane | None:
         """The first that may run beside those that do; none when all have begun, or the run is told to end."""
         with self.changed:
-            while self.waiting and not self.stopping:
+            while self.waiting and not self._told_to_stop():
                 for lane in self.waiting:
                     if not any(_apart(lane, other) for other in self.running.values()):
                         self.waiting.remove(lane)
