@@ -70,7 +70,7 @@ def loaded(how: list[str], script: str, text: str = "") -> list[str]:
     command = [*how, "sh", "-ec", f"{script}\nnft list table inet weft"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    return sorted(done.stdout.split("\n\t}\n"))
+    return sorted(one.strip() for one in done.stdout.removeprefix("table inet weft {\n").split("\n\t}\n"))
 
 
 def as_a_run(files: Mapping[str, str], *changes: str) -> list[str]:
