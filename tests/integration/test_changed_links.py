@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from checks.cloud import WAN_ADDRESS, tcp, who
+from checks.cloud import WAN_ADDRESS, saw, tcp, who
 from checks.fabric import Fabric, Intent
 
 pytestmark = pytest.mark.packets
@@ -46,6 +46,11 @@ def test_old_addresses_of_a_live_router_are_nobodys(fabric: Fabric) -> None:
     cloud = fabric.apply()
     assert [who(answer) for answer in cloud.ask("wan", [tcp(OLD)] * 4)] == ["other-1 admin1"] * 4
     assert who(cloud.ask("vpc-ins2", [tcp(WAN_ADDRESS)])[0]).startswith("wan")
+    # It comes back, and whoever knew another owner learns that at once.
+    fabric.restore()
+    cloud = fabric.apply()
+    answer = cloud.ask("vpc-ins2", [tcp(WAN_ADDRESS)])[0]
+    assert (who(answer), saw(answer)) == ("wan", OLD)
 
 
 def test_another_default_gateway_is_the_only_one(fabric: Fabric) -> None:
@@ -64,17 +69,24 @@ def test_another_default_gateway_is_the_only_one(fabric: Fabric) -> None:
 def test_a_prefix_moves_from_one_network_to_another(fabric: Fabric) -> None:
     """What a network leaves is another's, and works there."""
 
-    def swap(intent: Intent) -> None:
-        networks = intent["weft_vpcs"][0]["networks"]
-        networks[1]["cidr"], networks[2]["cidr"] = "192.168.31.0/24", "192.168.21.0/24"
-        intent["weft_vpcs"][0]["routes"] = []
-        for instance in intent["weft_instances"]:
-            instance["nics"][0].pop("allowed_addresses", None)
+    def add(intent: Intent) -> None:
+        new = [("vpc-1-4", "192.168.31.0/24"), ("vpc-1-5", "192.168.32.0/24")]
+        networks = [{"name": name, "pool": "vxlan-pool", "cidr": cidr} for name, cidr in new]
+        intent["weft_vpcs"][0]["networks"] += networks
 
-    fabric.change(swap)
+    def move(intent: Intent) -> None:
+        *_others, fourth, fifth = intent["weft_vpcs"][0]["networks"]
+        fourth["cidr"], fifth["cidr"] = "192.168.33.0/24", "192.168.31.0/24"
+        nics = [{"network": "vpc-1-5"}]
+        intent["weft_instances"].append({"name": "vpc-ins5", "tenant": "admin", "host": "hv2", "nics": nics})
+
+    fabric.change(add)
+    fabric.run()
+    before = addresses(fabric)
+    assert {"192.168.31.1/24", "192.168.32.1/24"} <= before
+    fabric.change(move)
     cloud = fabric.apply("-e", "weft_max_removal_percent=100")
-    assert {"192.168.31.1/24", "192.168.21.1/24"} <= addresses(fabric)
-    assert "192.168.22.1/24" not in addresses(fabric)
-    assert cloud.address("vpc-ins3").startswith("192.168.21.")
-    assert cloud.ping("vpc-ins3", cloud.address("vpc-ins1")) == 63
-    assert cloud.ping("vpc-ins2", cloud.address("vpc-ins3")) == 63
+    assert addresses(fabric) == before - {"192.168.32.1/24"} | {"192.168.33.1/24"}
+    assert cloud.address("vpc-ins5").startswith("192.168.31.")
+    assert cloud.ping("vpc-ins5", cloud.address("vpc-ins1")) == 63
+    assert cloud.ping("vpc-ins2", cloud.address("vpc-ins5")) == 63

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import links
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.addresses import announce
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
@@ -161,19 +162,27 @@ def reconfigure(step: Step, batch: Batch) -> list[Work]:
     reload.restart |= stray
     if not batch.once("networkd reload"):
         return []
-    return [Work(f"reload systemd-networkd{batch.scope.suffix}", reload.run), *_leaving(batch)]
+    lacks, gone = links.compare(batch) if batch.scope.machine and batch.scope.running else ([], [])
+    come = [one for one in lacks if one.kind == "address"]
+    works = [Work(f"reload systemd-networkd{batch.scope.suffix}", lambda: _arrive(reload, come, batch))]
+    if gone:
+        words = ", ".join(one.words for one in gone[:NAMED]) + (
+            f" and {len(gone) - NAMED} more" if gone[NAMED:] else ""
+        )
+        works.append(Work(f"remove {words}{batch.scope.suffix}", lambda: _leave(batch)))
+    return works
 
 
-def _leaving(batch: Batch) -> list[Work]:
-    """What has left the files of a machine's links leaves the kernel, once all that is new is there."""
-    gone = links.compare(batch)[1] if batch.scope.machine and batch.scope.running else []
-    if not gone:
-        return []
-    words = ", ".join(one.words for one in gone[:NAMED]) + (f" and {len(gone) - NAMED} more" if gone[NAMED:] else "")
-    return [Work(f"remove {words}{batch.scope.suffix}", lambda: _leave(batch))]
+def _arrive(reload: Reload, come: list[links.Held], batch: Batch) -> None:
+    """Let networkd apply the files, and tell the neighbours of new addresses: they may know an older owner's MAC."""
+    reload.run()
+    if come and wait_for(lambda: not set(come) & set(links.compare(batch)[0]), PATIENCE_SECONDS / 2):
+        for one in come:
+            announce([one.what[0].partition("/")[0]], one.device, batch.scope)
 
 
 def _leave(batch: Batch) -> None:
+    """What has left the files of a machine's links leaves the kernel, once all that is new is there."""
     wait_for(lambda: not links.compare(batch)[0], PATIENCE_SECONDS / 2)
     gone = links.compare(batch)[1]
     links.delete(batch.scope, gone)
