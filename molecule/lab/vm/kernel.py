@@ -44,7 +44,7 @@ def ensure() -> Path:
         version = re.search(r"^Version: (\S+)$", apt.cache("show", "--no-all-versions", source), re.MULTILINE)
         if not version:
             raise LabError(f"Debian's archive names no version of {source}, so no kernel can be built of it.")
-        what = f"build a kernel of {source} {version[1]} for User-mode Linux (about ten minutes)"
+        what = f"build a kernel of {source} {version[1]} for User-mode Linux (a quarter of an hour)"
         name = f"um-{cache.recipe_hash(source, version[1], recipe)}"
         return cache.ensure("kernels", name, what, lambda place: _build(apt.download(source), place))
 

@@ -54,9 +54,8 @@ KINDS: Mapping[str, Kind] = {
 }
 #: What LAB_MACHINE says -> the kinds to try, the first that works.
 CHOICES = {
-    # Not yet by itself: only its boot, reboot and power cut were seen.
-    "": ("kvm", "emulated"),
-    "kvm": ("kvm", "emulated"),
+    "": ("kvm", "uml", "emulated"),
+    "kvm": ("kvm", "uml", "emulated"),
     "uml": ("uml", "emulated"),
     "emulated": ("emulated",),
     # Debian's own binary, however long it takes.

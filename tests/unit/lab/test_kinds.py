@@ -44,7 +44,9 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return why
 
 
-@pytest.mark.parametrize(("said", "tried"), [("", ["kvm"]), ("uml", ["uml"]), ("emulated", []), ("stock", ["kvm"])])
+@pytest.mark.parametrize(
+    ("said", "tried"), [("", ["kvm", "uml"]), ("uml", ["uml"]), ("emulated", []), ("stock", ["kvm"])]
+)
 def test_a_kind_that_does_not_work_gives_way_and_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], broken: dict[str, str], said: str,
     tried: list[str],
