@@ -2,8 +2,9 @@
 
 argv: `server PORT`, or `client ADDRESS PORT DIRECTION AMOUNT [SOURCE]`. DIRECTION is `up` (the client sends), `down`
 or `both` (one after the other, on one connection); AMOUNT is bytes like `3000000b`, or seconds like `3s`. The client
-prints one object per direction: {"direction", "bytes", "seconds", "bits", "segment", "retransmits"}: `bits` per second
-of payload, `segment` the payload of a full packet, `retransmits` those of the side that sent. Standard library only.
+prints one object per direction: {"direction", "bytes", "seconds", "bits", "first", "segment", "retransmits"}: `bits`
+per second of payload, `segment` the payload of a full packet, `first` what that was when the connection began, both and
+`retransmits` of the side that sent. Standard library only.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ def info(connection: socket.socket, offset: int) -> int:
 def send(connection: socket.socket, amount: str) -> dict[str, Any]:
     """Send for so long or so much, then say how it went on the same connection, after a line that ends the data."""
     limit, begin = float(amount[:-1]), time.monotonic()
-    sent = 0
+    sent, first = 0, info(connection, TCP_INFO_SEGMENT)
     while (sent if amount.endswith("b") else time.monotonic() - begin) < limit:
         connection.sendall(PIECE)
         sent += len(PIECE)
-    return {"segment": info(connection, TCP_INFO_SEGMENT), "retransmits": info(connection, TCP_INFO_RETRANSMITS)}
+    retransmits = info(connection, TCP_INFO_RETRANSMITS)
+    return {"first": first, "segment": info(connection, TCP_INFO_SEGMENT), "retransmits": retransmits}
 
 
 def receive(connection: socket.socket) -> dict[str, Any]:
