@@ -31,6 +31,8 @@ NIGHT = debian-kernel-stock:150 all-kills:150 packets:45 packets-trixie:45:packe
     $(patsubst %,molecule-%:20,$(SCENARIOS)) check:20:packets,packets-trixie oldest:20 \
     bench-quick:40:packets,packets-trixie
 CHECKS := sanity lint types ansible-lint docs-lint import changelog
+# Labs side by side: most of the time of a packet test is waiting. Files keep together, because their tests share a fabric.
+PACKET_LABS ?= 2
 KILLS := tests/integration/test_kills.py
 SCENARIOS ?= $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 # The oldest ansible-core that is promised, and its newest Python.
@@ -96,7 +98,8 @@ deep-unit: ## the same with 20,000 examples for each property
 	@WEFT_HYPOTHESIS=deep $(MAKE) --no-print-directory unit
 
 packets: setup ## tests with real packets in the lab
-	$(STEP) pytest $(REPEAT) --durations=20 tests/integration --ignore=tests/integration/debian_kernel --ignore=$(KILLS)
+	$(STEP) pytest $(REPEAT) --numprocesses=$(PACKET_LABS) --dist=loadfile --durations=20 tests/integration \
+	    --ignore=tests/integration/debian_kernel --ignore=$(KILLS)
 
 packets-trixie: ## the same on Debian 13
 	@WEFT_SUITE=trixie WEFT_LAB=px $(MAKE) --no-print-directory packets

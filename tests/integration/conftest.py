@@ -1,5 +1,7 @@
 """One lab for all packet tests, with the walkthrough applied; every test leaves it as it found it.
 
+With pytest-xdist each of its processes has a lab of its own; tests that measure (marker `quiet`) are then alone.
+
 A test that needs more of a kernel than this computer's has (its marker `kernel` says so) is left to the guest, where
 debian_kernel/ runs all of these, whatever that kernel has: so none is skipped on both.
 """
@@ -8,20 +10,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from checks import workers
 from checks.fabric import WALKTHROUGH, Fabric
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy import preflight
 from lab.api import Lab
 from lab.paths import ROOT
 
-LAB = os.environ.get("WEFT_LAB", "pt")
 #: The Debian release of the lab's nodes, and of their routers.
 SUITE = os.environ.get("WEFT_SUITE", "bookworm")
+BASE = os.environ.get("WEFT_LAB", "pt")
+LAB = workers.lab_of(BASE, os.environ.get("PYTEST_XDIST_WORKER", ""))
+PACKETS = ROOT / ".cache" / "packets"
 
 
 @cache
@@ -52,6 +57,14 @@ def walkthrough(state: Path) -> Path:
     return copy
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    """A test has the quiet that it needs from its first fixture on: that may be the lab itself."""
+    place = PACKETS / f"{BASE}-workers"
+    with workers.quiet(place) if item.get_closest_marker("quiet") else workers.busy(place):
+        return (yield)
+
+
 @pytest.fixture(scope="session")
 def applied() -> Iterator[Fabric]:
     """The walkthrough, applied once. The lab is taken down at the end, unless WEFT_KEEP_LAB is set.
@@ -61,7 +74,7 @@ def applied() -> Iterator[Fabric]:
     if "WEFT_STATE" in os.environ:
         yield Fabric(Lab(LAB), Path(ROOT, os.environ["WEFT_STATE"]))
         return
-    lab, state = Lab(LAB), Path(ROOT, ".cache", "packets", LAB)
+    lab, state = Lab(LAB), PACKETS / LAB
     lab.down()
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)

@@ -9,7 +9,7 @@ import pytest
 from checks.fabric import Fabric, Intent
 from checks.web import PORT, Load, Web, await_backends, doomed, names
 
-pytestmark = pytest.mark.packets
+pytestmark = [pytest.mark.packets, pytest.mark.quiet]
 
 ONE, TWO, THREE = (f"vpc-port-test-{number}" for number in (1, 2, 3))
 KEPT, FRESH = 24, 8

@@ -10,7 +10,7 @@ from checks.cloud import GUEST, WAN_ADDRESS, Cloud, tcp, who
 from checks.fabric import Fabric, Intent
 from checks.streams import Background, Ping
 
-pytestmark = pytest.mark.packets
+pytestmark = [pytest.mark.packets, pytest.mark.quiet]
 
 NOISY, ITS_NEIGHBOUR, FAR = "vpc-port-test-1", "vpc-ins1", "vpc-port-test-2"  # on hv1, hv1 and hv2
 OTHER, OTHERS = "other-1", "other-2"  # of the other tenant, on hv1 and hv2

@@ -19,7 +19,7 @@ from checks.streams import Stream
 
 from lab.shell import patient
 
-pytestmark = pytest.mark.packets
+pytestmark = [pytest.mark.packets, pytest.mark.quiet]
 
 MEGABIT = 10**6
 MEASURED = "4s"
