@@ -24,8 +24,8 @@ REPEAT := --reruns=1
 # killed. What a change must pass, and everything; CONTRIBUTING.md has the two side by side. `check` uses both cores for
 # minutes, which packets would measure.
 JOBS ?= 2
-TEST = packets:45 kills:30 $(patsubst %,molecule-%:20,$(SCENARIOS)) unit:20
-CHANGE = packets:45 debian-kernel:90 kills:30 molecule-prune:20 molecule-walkthrough:20 check:20:packets unit:20 oldest:20
+TEST = packets:75 kills:45 $(patsubst %,molecule-%:30,$(SCENARIOS)) unit:30
+CHANGE = packets:75 debian-kernel:75 kills:45 molecule-prune:30 molecule-walkthrough:30 check:30:packets unit:30 oldest:30
 NIGHT = debian-kernel-stock:150 all-kills:150 packets:45 packets-trixie:45:packets \
     deep-unit:150:packets,packets-trixie debian-kernel:90:debian-kernel-stock \
     $(patsubst %,molecule-%:20,$(SCENARIOS)) check:20:packets,packets-trixie oldest:20 \
