@@ -56,7 +56,9 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def argv(book: Path, *options: str) -> list[str]:
-    return [PROGRAM, "-v", "-i", "localhost,", "-c", "local", str(book), *options]
+    # Else Ansible looks for one, and may find a shim of a version that is switched off.
+    interpreter = f"ansible_python_interpreter={sys.executable}"
+    return [PROGRAM, "-v", "-i", "localhost,", "-c", "local", "-e", interpreter, str(book), *options]
 
 
 def by_program(command: list[str], env: dict[str, str]) -> tuple[int, str]:
