@@ -8,18 +8,25 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.database import DirectoryBasedExampleDatabase
 from lanes import plugin
 
 # `ci` and `deep` are chosen by WEFT_HYPOTHESIS; a failing example is printed as a decorator that repeats it.
 # Failing examples are kept in .cache, so that a failure is tried first the next time.
-set_hypothesis_home_dir(Path(__file__).resolve().parents[1] / ".cache/hypothesis")
-settings.register_profile("dev", max_examples=100, deadline=None, print_blob=True)
-settings.register_profile(
-    "ci", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile(
-    "deep", max_examples=20_000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
+# Hypothesis by itself draws the same examples in every run where CI is set: WEFT_SEED would mean nothing there.
+DATABASE = DirectoryBasedExampleDatabase(Path(__file__).resolve().parents[1] / ".cache/hypothesis/examples")
+set_hypothesis_home_dir(DATABASE.path.parent)
+EXAMPLES = {"dev": 100, "ci": 1000, "deep": 20_000}
+for name, number in EXAMPLES.items():
+    settings.register_profile(
+        name,
+        max_examples=number,
+        deadline=None,
+        derandomize=False,
+        database=DATABASE,
+        print_blob=True,
+        suppress_health_check=[] if name == "dev" else [HealthCheck.too_slow],
+    )
 settings.load_profile(os.environ.get("WEFT_HYPOTHESIS", "ci" if os.environ.get("CI") else "dev"))
 
 
