@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from checks import steps
 from checks.fabric import Fabric, Intent
+from checks.streams import Ping
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy import preflight
 
@@ -46,6 +47,29 @@ def test_bad_file_is_never_installed(fabric: Fabric, collections: Path, template
     assert checksums(fabric) == before
     assert steps.failures(fabric.cloud, [5, 7, 8, 11]) == []
     assert fabric.run().changed == 0
+
+
+def test_an_image_that_cannot_be_built_disturbs_no_router(fabric: Fabric, collections: Path) -> None:
+    """The routers that are to move to it go on, and nothing of it stays."""
+
+    def newer(intent: Intent) -> None:
+        intent["weft_router_images"][0]["suite"] = "trixie"
+
+    units = "systemctl show -P MainPID weft-router@vpc-1.admin weft-router@vpc-2.admin1"
+    pids, images = fabric.cloud.read("gw1", units), fabric.cloud.read("gw1", "ls /var/lib/weft/images")
+    before = checksums(fabric)
+    source = collections / "ansible_collections/weft/vpc/roles/router_image/templates/build-router-image.py.j2"
+    begun = "os.makedirs(partial + '/etc'); sys.exit('nobody is there')"
+    source.write_text(source.read_text().replace("bootstrap(recipe, partial, lock)\n", f"{begun}\n", 1))
+    fabric.change(newer)
+    with Ping(fabric.cloud, "vpc-ins1", fabric.cloud.address("vpc-ins3")) as inside:
+        done = fabric.try_run(collections=collections)
+    assert done.status != 0 and "nobody is there" in done.output, done.output[-3000:]
+    sent, answered = inside.counts()
+    assert sent == answered > 0
+    assert fabric.cloud.read("gw1", units) == pids
+    assert fabric.cloud.read("gw1", "ls /var/lib/weft/images") == images
+    assert checksums(fabric) == before
 
 
 def test_file_of_the_user_is_not_taken(fabric: Fabric) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TextIO
@@ -102,7 +102,7 @@ class Engine:
 
     def _apply(self) -> None:
         changes = [change for change in self._changes([self.payload.phase]) if change.needed or not change.recorded]
-        for unit in _rollback_units(changes, self.host.scopes):
+        for unit in _rollback_units(changes, self._groups_with_machines()):
             needed = [change for change in unit if change.needed]
             if needed:
                 Transaction(self.host, self._with_obsolete_rules(needed)).run()
@@ -123,6 +123,9 @@ class Engine:
             entry = self.host.manifest.items[change.item.id]
             left = version_of(change.item)
             self.host.manifest.items[change.item.id] = replace(entry, version=left, previous=None, attempts=())
+
+    def _groups_with_machines(self) -> set[str]:
+        return {item.group for item in self.payload.items if self.host.scopes[item.scope].machine}
 
     def _record(self, changes: Sequence[Change]) -> None:
         """Only what the manifest says of these items is out of date (their group, say); nothing is to be done."""
@@ -206,18 +209,19 @@ def _unfinished_directories(manifest: Manifest, scope: str) -> set[str]:
     }
 
 
-def _rollback_units(changes: Sequence[Change], scopes: Mapping[str, Scope]) -> list[list[Change]]:
+def _rollback_units(changes: Sequence[Change], alone: Container[str]) -> list[list[Change]]:
     """The changes by group, in order of each group's first item.
 
-    Neighbouring groups of the host alone share one transaction: a hundred segments need one reload, not a hundred.
+    Neighbouring groups of the host share one transaction: a hundred segments need one reload, not a hundred. Those of
+    machines are ``alone``, whatever of them changes: one must not be undone for the sake of others.
     """
     groups: dict[str, list[Change]] = {}
     for change in changes:
         groups.setdefault(change.item.group, []).append(change)
     units: list[list[Change]] = []
     neighbours = False
-    for group in groups.values():
-        plain = not any(scopes[change.item.scope].machine for change in group)
+    for name, group in groups.items():
+        plain = name not in alone
         if plain and neighbours:
             units[-1].extend(group)
         else:

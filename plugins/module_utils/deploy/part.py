@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Optional
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Key, Step, Work
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import (
+    FILES,
+    Batch,
+    Effect,
+    Key,
+    Step,
+    Work,
+)
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.registry import activator
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.comparison import Change, steps_of
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
@@ -92,7 +99,8 @@ class Part:
         self.scope = scope
         self.changes = changes
         self.checked = False
-        self.begun = False
+        self.begun: set[Effect] = set()
+        """What this run has begun to do."""
         self.batch = Batch(scope, host.simulate, starting=host.starting)
         for change in changes:
             self._view(change)
@@ -209,7 +217,6 @@ class Part:
                 f"The root of {self.scope.name}, {self.scope.spec.root}, is not mounted, so its files cannot be "
                 f"written. See `systemctl status {self.scope.spec.unit}`."
             )
-        self.begun = True
         self._name_files()
         self.host.perform(self._endings())
         if not self.host.simulate:
@@ -217,7 +224,7 @@ class Part:
         self.host.perform(self._plan())
         for change in self.changes:
             for step in self._ended(change):
-                self.host.perform(activator(step.activation).removed(step, self.batch))
+                self.host.perform(self._noted(step, activator(step.activation).removed(step, self.batch)))
         self.host.await_machines()
         self.host.perform(self._flows())
 
@@ -247,11 +254,12 @@ class Part:
             work
             for change in self.changes
             for step in self._ended(change)
-            for work in activator(step.activation).remove(step, self.batch)
+            for work in self._noted(step, activator(step.activation).remove(step, self.batch))
         ]
 
     def _swap(self) -> None:
         tree = self.scope.tree
+        self.begun.add(FILES)
         for change in self.changes:
             self._keep_contents(change)
         for spec in self.batch.new.values():
@@ -292,8 +300,18 @@ class Part:
         for step in self.steps:
             kind = activator(step.activation)
             if kind.offline or self.batch.commanded:
-                works += kind.plan(step, self.batch)
+                works += self._noted(step, kind.plan(step, self.batch))
         return works
+
+    def _noted(self, step: Step, works: Iterable[Work]) -> list[Work]:
+        """The works, each of which says that it has begun."""
+        effect = activator(step.activation).effect(step.activation)
+
+        def begin(work: Work) -> None:
+            self.begun.add(effect)
+            work.run()
+
+        return [Work(work.text, partial(begin, work)) for work in works]
 
     def _flows(self) -> list[Work]:
         return [

@@ -7,11 +7,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Key
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.registry import activator
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.comparison import Change
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import applying, confirmed, restored
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.part import Host, Part
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.undo import Undo
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.undo import Undo, confirmed_form
 
 NAMED = 12
 """So many files are named in an error."""
@@ -87,7 +90,9 @@ class Transaction:
         for part in reversed(self.parts):
             if part.begun:
                 try:
-                    Undo(part.scope, part.changes, self.host.store).run()
+                    booted = part.scope.spec.unit in self.host.starting
+                    there = self._there_before(part)
+                    Undo(part.scope, part.changes, self.host.store, part.begun, there, booted).run()
                 except (DeployError, OSError) as error:
                     failures.append(str(error))
         if failures:
@@ -98,6 +103,16 @@ class Transaction:
         paths = [part.scope.tree.real(path) for part in begun for path in part.batch.new]
         named = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
         return f"Everything was put back as it was, with these files: {named}." if paths else "Nothing was changed."
+
+    def _there_before(self, part: Part) -> set[Key]:
+        """Live objects of the part's scope that were there before the change."""
+        inside = {change.item.id: change for change in self.changes}
+        return {
+            activator(each).key(each)
+            for name, entry in self.host.manifest.items.items()
+            if entry.scope == part.scope.name
+            for each in (_confirmed_activations(inside[name]) if name in inside else entry.activations())
+        }
 
     def _record_restored(self) -> None:
         manifest = self.host.manifest
@@ -111,6 +126,11 @@ class Transaction:
             self.host.drop_directories(part.scope, _paths(part.changes))
         self.host.save()
         self.host.forget_contents()
+
+
+def _confirmed_activations(change: Change) -> Sequence[Activation]:
+    version = confirmed_form(change)
+    return version.activate if version is not None else ()
 
 
 def _paths(changes: Iterable[Change]) -> set[str]:

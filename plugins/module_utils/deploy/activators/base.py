@@ -14,6 +14,10 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Act
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 Key = tuple[str, ...]
+Effect = Key
+"""What a command brings about, for one activation or for several at once."""
+FILES: Effect = ("files",)
+"""What is brought about by the files being there."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,10 @@ class Activator(ABC):
             return (self.kind, *(str(activation[name]) for name in self.identity))
         except KeyError as error:
             raise DeployError(f"An activation of kind {self.kind} lacks {error}.") from error
+
+    def effect(self, activation: Activation) -> Effect:
+        """What has begun once something is done for this activation, and must be undone or made again."""
+        return self.key(activation)
 
     def files(self, activation: Activation, owned: Iterable[str]) -> set[str]:
         """Which of the item's files concern this activation."""

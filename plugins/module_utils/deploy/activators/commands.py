@@ -7,7 +7,15 @@ from __future__ import annotations
 import os
 from typing import Optional
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import (
+    FILES,
+    Activator,
+    Batch,
+    Effect,
+    Step,
+    Work,
+)
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 LIMIT = 3600.0
@@ -20,11 +28,15 @@ def _shell(command: str, scope: Scope) -> None:
 
 class Command(Activator):
     """A command that makes something: run while the path that it ``creates`` is not there. Where that is one of the
-    item's own files, there is nothing to run, and only what takes away what the file has brought about."""
+    item's own files, there is nothing to run, and only what takes away what the file has brought about. What it has
+    begun and not ended may lie at ``partial``; that goes with the rest."""
 
     kind = "command"
     # What it makes, not how: another command for the same thing must not have the thing removed under its users.
     identity = ("creates",)
+
+    def effect(self, activation: Activation) -> Effect:
+        return self.key(activation) if activation.get("run") else FILES
 
     def plan(self, step: Step, batch: Batch) -> list[Work]:
         command = step.activation.get("run")
@@ -38,7 +50,8 @@ class Command(Activator):
 
     def remove(self, step: Step, batch: Batch) -> list[Work]:
         command = step.activation.get("remove")
-        if not command or not _exists(step.activation["creates"], batch.scope):
+        made = (step.activation["creates"], step.activation.get("partial"))
+        if not command or not any(path and _exists(path, batch.scope) for path in made):
             return []
         return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
 

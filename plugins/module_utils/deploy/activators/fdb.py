@@ -12,8 +12,14 @@ import json
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.networkd import made, master
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import (
+    Activator,
+    Batch,
+    Effect,
+    Step,
+    Work,
+)
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.networkd import RELOADED, made, master
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
@@ -92,6 +98,10 @@ class Fdb(Activator):
     kind = "fdb"
     rank = 1
     identity = ("device",)
+
+    def effect(self, activation: Activation) -> Effect:
+        # networkd appends the files' entries, and a device that it makes anew has none.
+        return RELOADED
 
     def files(self, activation: Activation, owned: Iterable[str]) -> set[str]:
         return set(activation.get("files", owned))

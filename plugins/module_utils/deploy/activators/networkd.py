@@ -10,12 +10,20 @@ from typing import Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import links
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.addresses import announce
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import (
+    Activator,
+    Batch,
+    Effect,
+    Step,
+    Work,
+)
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
 
 DIRECTORY = "/etc/systemd/network"
+RELOADED: Effect = ("systemd-networkd",)
+"""A reload takes all files over that lie there."""
 NAMED = 5
 """So many of the things that leave the kernel are named one by one."""
 PATIENCE_SECONDS = 30.0
@@ -95,6 +103,9 @@ class _Networkd(Activator):
 
     # networkd (252) may miss a device, or wait for a bridge that is no more; it finds all when it starts.
     remedy = ("systemctl", "restart", "systemd-networkd.service")
+
+    def effect(self, activation: Activation) -> Effect:
+        return RELOADED
 
     def patience(self) -> float:
         return PATIENCE_SECONDS
