@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
@@ -23,6 +24,12 @@ TEMPORARY = ".weft-new"
 
 STAGING = "/var/lib/weft/staging"
 """Within each root: where files lie while the daemons check them."""
+
+LARGEST = 64 << 20
+"""Bytes of a file that are read; what is larger is none of ours."""
+
+MOST, DEEPEST = 20_000, 32
+"""Names in a directory, and directories in one another, that are looked at: ours are far fewer."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -102,7 +109,19 @@ class Tree:
             return Found(None, mode, None)
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
         with os.fdopen(handle, "rb") as source:
-            return Found(source.read(), mode, None)
+            # Another one may have come since.
+            regular = stat.S_ISREG(os.fstat(handle).st_mode)
+            content = source.read(LARGEST + 1) if regular else b""
+        return Found(content if regular and len(content) <= LARGEST else None, mode, None)
+
+    def exists(self, path: str) -> bool:
+        """True if anything lies at ``path``, to which no link leads."""
+        try:
+            with self._parent(path) as parent:
+                os.stat(os.path.basename(path), dir_fd=parent, follow_symlinks=False)
+        except (FileNotFoundError, DeployError):
+            return False
+        return True
 
     def prepare(self, spec: FileSpec) -> None:
         """Write the file, complete and on disk, under its temporary name."""
@@ -152,7 +171,7 @@ class Tree:
         missing = []
         for depth in range(len(parts), 0, -1):
             directory = "/" + "/".join(parts[:depth])
-            if os.path.isdir(self.real(directory)):
+            if self.exists(f"{directory}/."):
                 break
             missing.append(directory)
         return missing[::-1]
@@ -172,7 +191,7 @@ class Tree:
         """Sorted names in a directory (none if it is not there)."""
         try:
             with self._parent(directory + "/.") as handle:
-                return sorted(os.listdir(handle))
+                return sorted(_names(handle, self.real(directory)))
         except FileNotFoundError:
             return []
 
@@ -196,7 +215,7 @@ class Tree:
         """Remove the staging directory and all that is in it."""
         try:
             with self._parent(STAGING) as parent:
-                _remove_tree(os.path.basename(STAGING), parent)
+                _remove_tree(os.path.basename(STAGING), parent, self.real(STAGING))
         except FileNotFoundError:
             return
 
@@ -205,16 +224,26 @@ def _temporary(path: str) -> str:
     return f".{os.path.basename(path)}{TEMPORARY}"
 
 
-def _remove_tree(name: str, parent: int) -> None:
+def _names(directory: int, path: str) -> list[str]:
+    """What is in an open directory, if it is not too much to be looked at."""
+    with os.scandir(directory) as entries:
+        names = [entry.name for entry in islice(entries, MOST + 1)]
+    if len(names) > MOST:
+        raise DeployError(f"There are more than {MOST} files in {path}; remove what is not needed and run again.")
+    return names
+
+
+def _remove_tree(name: str, parent: int, path: str, depth: int = 0) -> None:
     """shutil.rmtree takes a descriptor only since Python 3.11."""
+    if depth > DEEPEST:
+        raise DeployError(f"{path} is too deep to be removed; remove it by hand and run again.")
     handle = os.open(name, _DIRECTORY, dir_fd=parent)
     try:
-        with os.scandir(handle) as entries:
-            for entry in list(entries):
-                if entry.is_dir(follow_symlinks=False):
-                    _remove_tree(entry.name, handle)
-                else:
-                    os.unlink(entry.name, dir_fd=handle)
+        for each in _names(handle, path):
+            if stat.S_ISDIR(os.stat(each, dir_fd=handle, follow_symlinks=False).st_mode):
+                _remove_tree(each, handle, f"{path}/{each}", depth + 1)
+            else:
+                os.unlink(each, dir_fd=handle)
     finally:
         os.close(handle)
     os.rmdir(name, dir_fd=parent)

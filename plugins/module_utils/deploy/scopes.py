@@ -56,7 +56,7 @@ class Scope:
     @property
     def ready(self) -> bool:
         """True if the root tree is there (that of a machine may not be mounted yet)."""
-        return not self.machine or os.path.isdir(f"{self.spec.root}/usr")
+        return not self.machine or self.tree.exists("/usr/.")
 
     def forget(self) -> None:
         """The machine was started or stopped: ask anew for its leader."""
@@ -126,7 +126,9 @@ class Scope:
     def devices(self) -> set[str]:
         """Names of the network devices in the scope."""
         try:
-            with open(f"/proc/{self.leader if self.machine else 'self'}/net/dev", encoding="utf-8") as source:
+            with open(
+                f"/proc/{self.leader if self.machine else 'self'}/net/dev", encoding="utf-8", errors="replace"
+            ) as source:
                 return {line.split(":", 1)[0].strip() for line in source if ":" in line}
         except FileNotFoundError:
             return set()

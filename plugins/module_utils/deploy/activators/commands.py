@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import (
@@ -57,7 +56,7 @@ class Command(Activator):
 
 
 def _exists(path: str, scope: Scope) -> bool:
-    return os.path.lexists(scope.tree.real(path))
+    return scope.tree.exists(path)
 
 
 class Apply(Activator):
