@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +92,23 @@ def test_file_of_the_user_is_not_taken(fabric: Fabric) -> None:
     old.read("hv2", f"rm {mine}")
     fabric.apply()
     assert steps.failures(fabric.cloud, [4, 5, 7, 10]) == []
+
+
+def test_networkd_that_answers_nobody_is_started_anew(fabric: Fabric) -> None:
+    """It may lose its name on the bus under load; whatever a run asked of it then, it waited for in vain."""
+
+    def add(intent: Intent) -> None:
+        new = {"name": "vpc-ins4", "tenant": "admin", "host": "hv2", "nics": [{"network": "vpc-1-2"}]}
+        intent["weft_instances"].append(new)
+
+    fabric.change(add)
+    fabric.cloud.read("hv2", "kill -STOP $(systemctl show -P MainPID systemd-networkd.service)")
+    began = time.monotonic()
+    assert "It was started anew, and has done it then." in " ".join(fabric.run().output.split())
+    assert time.monotonic() - began < 80
+    cloud = fabric.apply()
+    assert cloud.ping("vpc-ins4", cloud.address("vpc-ins1"), count=3) == 63
+    assert fabric.run().changed == 0
 
 
 def test_bad_intent_touches_no_host(fabric: Fabric) -> None:

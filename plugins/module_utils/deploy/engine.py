@@ -91,6 +91,7 @@ class Engine:
         else:
             self._apply()
         self.host.report.pending = self._pending()
+        self.host.report.warnings = [note for scope in self.host.scopes.values() for note in scope.notes]
         return self.host.report
 
     def _sweep(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Optional
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import daemons
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import (
     FILES,
     Batch,
@@ -343,11 +344,11 @@ def confirm(step: Step, scope: Scope) -> None:
     decided, half = partial(_decided, step, scope), kind.patience() / 2
     if not wait_for(decided, half):
         if kind.remedy:
-            scope.run(kind.remedy)
+            daemons.restart(kind.remedy, scope)
         wait_for(decided, half)
     reason = kind.unconfirmed(step, scope)
     if reason is not None:
-        words = kind.last_words(step, scope)
+        words = daemons.last_words(kind.remedy, scope) if kind.remedy else kind.last_words(step, scope)
         raise DeployError(f"After the change {reason}.\n{words}".rstrip())
 
 

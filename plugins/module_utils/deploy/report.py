@@ -21,6 +21,7 @@ class Report:
     actions: list[str] = field(default_factory=list)
     diff: list[dict[str, str]] = field(default_factory=list)
     pending: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -52,6 +53,7 @@ class Report:
             "actions": self.actions,
             "pending": self.pending,
             "diff": self.diff,
+            **({"warnings": self.warnings} if self.warnings else {}),
         }
 
 

@@ -41,6 +41,10 @@ class Scope:
         self._leader: Optional[int] = None
         self._leader_known = False
         self._memo: dict[str, Any] = {}
+        self.given_up: dict[str, str] = {}
+        """Daemons that are asked no more in this run, and why."""
+        self.notes: list[str] = []
+        """What the user should know although it went well."""
 
     def memo(self, key: str, ask: Callable[[], Any]) -> Any:
         """Something about the scope as it was found, asked for once."""

@@ -426,10 +426,9 @@ class Deaf(Recorder):
 
     helps = True
 
-    def run(self, argv: object, stdin: str = "", timeout: float = 0) -> str:
-        self.attempt(argv)
+    def attempt(self, argv: object, stdin: str = "", timeout: float = 0) -> Result:
         self.there = {"wbr1"} if self.helps else set()
-        return ""
+        return super().attempt(argv, stdin, timeout)
 
 
 def test_networkd_is_started_anew_once_where_waiting_does_not_help(
@@ -444,4 +443,4 @@ def test_networkd_is_started_anew_once_where_waiting_does_not_help(
     helpless.helps = False
     with pytest.raises(DeployError, match="After the change the device wbr1 does not exist"):
         part.confirm(step, helpless)
-    assert len(helpless.calls) == 1
+    assert [call for call in helpless.calls if call[0].startswith("systemctl")] == host.calls

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.daemons import Daemon
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation, FileSpec
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
@@ -105,8 +106,8 @@ class Activator(ABC):
     """True if the live object ends after all others that end in its scope."""
     offline = False
     """True if there is something to do while the machine does not run."""
-    remedy: tuple[str, ...] = ()
-    """The command that may help where half of the patience was of no use."""
+    remedy: Optional[Daemon] = None
+    """Whose restart may help where half of the patience was of no use."""
 
     def key(self, activation: Activation) -> Key:
         """Two activations with one key concern the same live object."""

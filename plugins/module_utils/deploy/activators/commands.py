@@ -14,15 +14,16 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base im
     Step,
     Work,
 )
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import TIMEOUT
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import Activation
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 LIMIT = 3600.0
-"""Seconds that a command may take: building an image takes minutes."""
+"""Seconds that making something may take: building an image takes minutes."""
 
 
-def _shell(command: str, scope: Scope) -> None:
-    scope.run(["/bin/sh", "-c", command], timeout=LIMIT)
+def _shell(command: str, scope: Scope, limit: float) -> None:
+    scope.run(["/bin/sh", "-c", command], timeout=limit)
 
 
 class Command(Activator):
@@ -41,7 +42,7 @@ class Command(Activator):
         command = step.activation.get("run")
         if not command or _exists(step.activation["creates"], batch.scope):
             return []
-        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
+        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope, LIMIT))]
 
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         creates = step.activation["creates"]
@@ -52,7 +53,7 @@ class Command(Activator):
         made = (step.activation["creates"], step.activation.get("partial"))
         if not command or not any(path and _exists(path, batch.scope) for path in made):
             return []
-        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
+        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope, LIMIT))]
 
 
 def _exists(path: str, scope: Scope) -> bool:
@@ -69,4 +70,4 @@ class Apply(Activator):
         command = step.activation["run"]
         if not (step.full or batch.touched(step.files)):
             return []
-        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope))]
+        return [Work(f"run {command}{batch.scope.suffix}", lambda: _shell(command, batch.scope, TIMEOUT))]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from typing import Optional
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import daemons
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators import links
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.addresses import announce
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import (
@@ -90,19 +91,19 @@ class Reload:
         for device in self.again:
             self.scope.attempt(["ip", "link", "delete", "dev", device])
         if self.restart:
-            self.scope.run(["systemctl", "restart", "systemd-networkd.service"])
+            daemons.restart(daemons.NETWORKD, self.scope)
         else:
-            self.scope.run(["networkctl", "reload"])
+            daemons.ask(daemons.NETWORKD, ["networkctl", "reload"], self.scope)
         there = sorted(self.released & self.scope.devices())
         if there:
-            self.scope.run(["networkctl", "reconfigure", *there])
+            daemons.ask(daemons.NETWORKD, ["networkctl", "reconfigure", *there], self.scope)
 
 
 class _Networkd(Activator):
     """What networkd does once it is told to, in its own time."""
 
     # networkd (252) may miss a device, or wait for a bridge that is no more; it finds all when it starts.
-    remedy = ("systemctl", "restart", "systemd-networkd.service")
+    remedy = daemons.NETWORKD
 
     def effect(self, activation: Activation) -> Effect:
         return RELOADED

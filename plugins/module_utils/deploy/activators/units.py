@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Iterable
 from typing import Optional
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy import daemons
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError, Result
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
@@ -110,7 +110,7 @@ class Unit(Activator):
         return shown.get("ActiveState") == "failed" or shown.get("SubState") == "auto-restart"
 
     def last_words(self, step: Step, scope: Scope) -> str:
-        return journal(step.activation["unit"], scope)
+        return daemons.last_words(daemons.of(step.activation["unit"]), scope)
 
     def patience(self) -> float:
         return 10.0
@@ -150,13 +150,13 @@ def _disable(unit: str, scope: Scope) -> None:
 
 
 def _reload_systemd(batch: Batch) -> None:
-    batch.scope.run(["systemctl", "daemon-reload"])
+    daemons.ask(daemons.SYSTEMD, ["systemctl", "daemon-reload"], batch.scope)
 
 
 def _start(unit: str, batch: Batch) -> None:
     # A unit that failed too often before is not held against the new configuration.
     batch.scope.attempt(["systemctl", "reset-failed", unit])
-    _command(["systemctl", "start", unit], unit, batch.scope)
+    daemons.ask(daemons.of(unit), ["systemctl", "start", unit], batch.scope)
 
 
 def _start_or_change(step: Step, batch: Batch) -> None:
@@ -171,27 +171,15 @@ def _change(step: Step, scope: Scope) -> None:
     custom = step.activation.get("reload")
     if how == "none":
         return
-    _command(["/bin/sh", "-c", custom] if custom and how == "reload" else ["systemctl", how, unit], unit, scope)
+    argv = ["/bin/sh", "-c", custom] if custom and how == "reload" else ["systemctl", how, unit]
+    daemons.ask(daemons.of(unit), argv, scope)
 
 
 def _stop(unit: str, batch: Batch) -> None:
-    _command(["systemctl", "stop", unit], unit, batch.scope)
+    daemons.ask(daemons.of(unit), ["systemctl", "stop", unit], batch.scope)
     shown = _show(unit, batch.scope)
     if shown.get("ActiveState") == "failed" and shown.get("Type") == "oneshot":
         # What it should have undone is still there.
-        raise DeployError(f"{unit} could not be stopped{batch.scope.suffix}.\n{journal(unit, batch.scope)}".rstrip())
+        words = daemons.last_words(daemons.of(unit), batch.scope)
+        raise DeployError(f"{unit} could not be stopped{batch.scope.suffix}.\n{words}")
     batch.scope.attempt(["systemctl", "reset-failed", unit])
-
-
-def _command(argv: list[str], unit: str, scope: Scope) -> None:
-    result = scope.attempt(argv, timeout=120)
-    if result.status:
-        raise DeployError(
-            f"`{shlex.join(argv)}` failed{scope.suffix}: {result.message}\n{journal(unit, scope)}".rstrip()
-        )
-
-
-def journal(unit: str, scope: Scope) -> str:
-    """The last words of a unit, for an error."""
-    shown = scope.attempt(["journalctl", "--unit", unit, "--lines", "15", "--no-pager", "--output", "cat", "--boot"])
-    return "" if shown.status else f"The journal of {os.path.basename(unit)} ends with:\n{shown.out.strip()}"
