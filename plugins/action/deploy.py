@@ -95,5 +95,7 @@ def _payload(slice_: dict[str, Any], phase: str, arguments: dict[str, Any]) -> d
 
 def _merged(result: dict[str, Any], returned: dict[str, Any]) -> dict[str, Any]:
     """Return the outcome of several phases as one."""
-    lists = {name: [*result.get(name, []), *returned.get(name, [])] for name in ("files", "actions", "diff", "warnings")}
+    lists = {
+        name: [*result.get(name, []), *returned.get(name, [])] for name in ("files", "actions", "diff", "warnings")
+    }
     return {**result, **returned, **lists, "changed": bool(result.get("changed")) or bool(returned.get("changed"))}

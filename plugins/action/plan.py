@@ -16,11 +16,11 @@ from ansible_collections.weft.vpc.plugins.plugin_utils import certificates, pass
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import WeftAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerFile, Link, describe_changes
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import in_order
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, store
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, renewals, store
 from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, emptied, make, moved_on
 
 display = Display()
-COLOURS = {"+": "green", "~": "yellow", "-": "red"}
+COLOURS = {"+": "green", "~": "yellow", "-": "red", "!": "purple"}
 
 
 class ActionModule(WeftAction):
@@ -60,9 +60,9 @@ class ActionModule(WeftAction):
         )
         for warning in in_order(outcome.warnings):
             display.warning(str(warning))
-        found = diff.changes(store.load_applied(state / ".weft" / "applied"), outcome.plan.hosts)
-        if self.arguments["show"]:
-            self._show(found)
+        applied = store.load_applied(state / ".weft" / "applied")
+        found, leases = diff.changes(applied, outcome.plan.hosts), renewals.renewals(applied, outcome.plan.hosts)
+        self._show(found, leases)
         path = self._path()
         store.save(outcome.plan, path)
         return {
@@ -70,6 +70,7 @@ class ActionModule(WeftAction):
             "plan_file": str(path),
             "summary": diff.summary(found),
             "changes": [{"action": one.action, "key": one.key, "host": one.host} for one in found],
+            "renewals": [renewals.as_json(one) for one in leases],
             "ledger": describe_changes(outcome.changes),
         }
 
@@ -85,7 +86,14 @@ class ActionModule(WeftAction):
         if reasons:
             message = f"{path} cannot be applied: {'; '.join(reasons)}. Make it again with the playbook weft.vpc.plan."
             raise store.PlanError(message)
-        return {"changed": False, "plan_file": str(path), "summary": f"Applying {path}.", "changes": [], "ledger": []}
+        return {
+            "changed": False,
+            "plan_file": str(path),
+            "summary": f"Applying {path}.",
+            "changes": [],
+            "renewals": [],
+            "ledger": [],
+        }
 
     def _intent(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the weft_* variables as plain Python, without secrets; and certificates' digests."""
@@ -112,6 +120,11 @@ class ActionModule(WeftAction):
             },
         )
 
-    def _show(self, found: list[diff.PartChange]) -> None:
-        for line in diff.lines(found):
+    def _show(self, found: list[diff.PartChange], leases: list[renewals.Renewal]) -> None:
+        """Say what changes, where that is asked for, and always what only guests can do."""
+        if not self.arguments["show"]:
+            for sentence in renewals.sentences(leases):
+                display.warning(sentence)
+            return
+        for line in (*renewals.lines(leases), *diff.lines(found)):
             display.display(line, color=COLOURS.get(line[:1]))

@@ -83,6 +83,18 @@ changes:
   type: list
   elements: dict
   sample: [{action: create, key: elastic IP admin/vpc-1/eip-c, host: gw1}]
+renewals:
+  description:
+    - Instances whose DHCP lease says something else than the plan, against what is recorded as applied; what differs,
+      and what goes on until they renew it.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - subnet: subnet admin/vpc-1/vpc-1-1
+      instances: [vpc-ins1]
+      changes: [{value: gateway, old: 192.168.20.1, new: 192.168.20.254}]
+      until: Until then everything goes on but all that leaves its subnet.
 ledger:
   description: What the plan changes in the ledger, in sentences.
   returned: success
