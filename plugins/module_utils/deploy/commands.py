@@ -16,6 +16,10 @@ TIMEOUT = 60.0
 """Seconds a command may take unless its caller knows better."""
 
 
+READABLE = 20_000
+"""Characters of a program's words that an error repeats."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command said: exit status, output, errors."""
@@ -27,7 +31,15 @@ class Result:
     @property
     def message(self) -> str:
         """The program's own words, for an error."""
-        return (self.err.strip() or self.out.strip() or f"exit status {self.status}").strip()
+        return readable(self.err) or readable(self.out) or f"exit status {self.status}"
+
+
+def readable(words: str) -> str:
+    """Words for people: nothing that moves a terminal, and no more than anybody reads."""
+    words = words.strip()
+    if len(words) > READABLE:
+        words = f"{words[:READABLE]} …"
+    return "".join(each if each.isprintable() or each in "\n\t" else "?" for each in words)
 
 
 class CommandError(DeployError):
@@ -48,7 +60,15 @@ def attempt(argv: Sequence[str], stdin: str = "", timeout: float = TIMEOUT) -> R
     try:
         # No AnsibleModule is at hand here, whose run_command this rule wants.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
-            list(argv), input=stdin, capture_output=True, text=True, timeout=timeout, check=False, env=environment
+            list(argv),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            # Devices of a machine may have any name.
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            env=environment,
         )
     except subprocess.TimeoutExpired as error:
         raise CommandError(argv, f"it took longer than {timeout:g} s") from error

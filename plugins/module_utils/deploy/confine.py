@@ -1,108 +1,202 @@
 # Copyright: weft.vpc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Running a program of a machine's root tree without trusting it.
+"""Where programs run that are a machine's, or that are fed from it.
 
-Checks run before the machine does, so there is nothing to enter yet; and the programs in its tree may have been
-replaced by whoever broke into it. So they get the machine's own user namespace mapping, a network of their own and its
-root: as little as the machine itself has.
+The programs in a machine's tree may have been replaced by whoever broke into it, and so may its files. None of them
+gets more than the machine has.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import subprocess
-from collections.abc import Sequence
-from typing import Callable
+import resource
+from typing import Optional
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import TIMEOUT, CommandError, Result
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.bounded import (
+    Place,
+    ask_for_ids,
+    end_with_parent,
+    leave_waiting,
+)
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.syscalls import (
+    CAP_NET_ADMIN,
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    capabilities_of,
+    change_root,
+    limit_capabilities,
+    mount,
+    setns,
+    unshare,
+)
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWIPC = 0x08000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWNET = 0x40000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def unshare(flags: int) -> None:
-    """unshare(2); Python has its own only since 3.12."""
-    if _libc.unshare(flags):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _map_ids(request: int, answer: int, uid_base: int) -> None:
-    """In a process of its own: give the one that names itself on ``request`` its user and group ids."""
-    pid = int(os.read(request, 32))
-    for name in ("uid_map", "gid_map"):
-        with open(f"/proc/{pid}/{name}", "w", encoding="ascii") as target:
-            target.write(f"0 {uid_base} 65536")
-    os.write(answer, b"ok")
-
-
-def _fork_mapper(uid_base: int) -> tuple[int, int, int]:
-    """Start the mapper; returns its pid, the pipe to name oneself on and the pipe to wait on."""
-    request_out, request_in = os.pipe()
-    answer_out, answer_in = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            os.close(request_in)
-            _map_ids(request_out, answer_in, uid_base)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(request_out)
-    os.close(answer_in)
-    return pid, request_in, answer_out
+NAMESPACES = {
+    "cgroup": CLONE_NEWCGROUP,
+    "ipc": CLONE_NEWIPC,
+    "net": CLONE_NEWNET,
+    "pid": CLONE_NEWPID,
+    "uts": CLONE_NEWUTS,
+    "mnt": CLONE_NEWNS,
+    # The last: who is in it has no right to the others.
+    "user": CLONE_NEWUSER,
+}
+_OWN = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWCGROUP
+CHECKER_WORDS, MACHINE_WORDS, TOOL_WORDS = 1 << 20, 16 << 20, 64 << 20
+"""Bytes that each kind may say."""
+DEVICES = ("null", "zero", "full", "random", "urandom")
+#: What a checker may use; a process more than it may have cannot be made, and so on.
+LIMITS = {
+    resource.RLIMIT_AS: 1 << 30,
+    resource.RLIMIT_FSIZE: 64 << 20,
+    resource.RLIMIT_NPROC: 32,
+    resource.RLIMIT_NOFILE: 4096,
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_MEMLOCK: 0,
+    resource.RLIMIT_MSGQUEUE: 0,
+}
 
 
-def _entry(root: int, uid_base: int, request: int, answer: int) -> Callable[[], None]:
+def checker(root: str, uid_base: int) -> Place:
+    """For a program of a machine's tree before the machine runs: in that tree, with nothing else, no network and no
+    capability; with the ids from ``uid_base`` on (0: the host's own). What it starts ends with it."""
+
     def enter() -> None:
-        # A user namespace cannot be made after chroot, hence the descriptor.
+        # When memory is short, these go first.
+        _write("/proc/self/oom_score_adj", "1000")
+        _confine_mounts(root)
+        unshare(_OWN | (CLONE_NEWUSER if uid_base else 0))
         if uid_base:
-            unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC)
-            os.write(request, str(os.getpid()).encode())
-            if os.read(answer, 2) != b"ok":
-                raise OSError("the ids could not be mapped")
-            os.setgroups([])
-            os.setresgid(0, 0, 0)
-            os.setresuid(0, 0, 0)
+            ask_for_ids()
+            _become_root()
+        end_with_parent()
+        leave_waiting()
+        # The first process of a PID namespace is none to be a daemon's program.
+        leave_waiting()
+        for kind, most in LIMITS.items():
+            resource.setrlimit(kind, (most, most))
+        limit_capabilities(())
+
+    return Place(enter, f"in {root}", CHECKER_WORDS, uid_base)
+
+
+def _confine_mounts(root: str) -> None:
+    """Of all that is mounted leave this directory. Before there is a user namespace: nothing in one can change it."""
+    unshare(CLONE_NEWNS)
+    mount("", "/", "", MS_REC | MS_PRIVATE)
+    mount(root, root, "", MS_BIND | MS_REC)
+    mount("", root, "", MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV)
+    _mount_devices(root)
+    change_root(root)
+
+
+def _mount_devices(root: str) -> None:
+    """Give the tree devices that are nobody's. Whoever is in the machine may put links in the way: none is followed."""
+    beneath = _open_directory(f"{root}/dev")
+    mount("weft", f"/proc/self/fd/{beneath}", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k")
+    devices = _open_directory(f"{root}/dev")
+    for name in DEVICES:
+        place = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=devices)
+        mount(f"/dev/{name}", f"/proc/self/fd/{place}", "", MS_BIND)
+        os.close(place)
+    os.close(devices)
+    os.close(beneath)
+
+
+def _open_directory(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def inside(leader: int) -> Place:
+    """For a program of a running machine, in all namespaces of its first process, within its limits, and with what that
+    may do."""
+
+    def enter() -> None:
+        kept = capabilities_of(leader)
+        own, other = (os.stat(f"/proc/{one}/ns/mnt") for one in ("self", leader))
+        if own.st_ino == other.st_ino:
+            raise OSError("the machine has ended")
+        _join_cgroup(leader)
+        handles = {name: os.open(f"/proc/{leader}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in NAMESPACES}
+        for name, handle in handles.items():
+            setns(handle, NAMESPACES[name])
+            os.close(handle)
+        _become_root()
+        end_with_parent()
+        leave_waiting()
+        limit_capabilities(kept)
+
+    return Place(enter, "in the machine", MACHINE_WORDS)
+
+
+def _join_cgroup(leader: int) -> None:
+    """Count as one of the machine's processes, where there are cgroups of version 2."""
+    with open(f"/proc/{leader}/cgroup", "rb") as source:
+        path = next((line[3:].strip() for line in source if line.startswith(b"0::")), b"")
+    processes = b"/sys/fs/cgroup" + path + b"/cgroup.procs"
+    if os.path.exists(processes):
+        _write(os.fsdecode(processes), str(os.getpid()))
+
+
+def tool(leader: Optional[int]) -> Place:
+    """For a program of the host that is fed with a machine's files: in the machine's network (None: an empty one), with
+    no capability but to configure it, and no file but programs.
+
+    nft needs that: in a user namespace it may not send more at once than net.core.wmem_max, which some thousand
+    elements exceed; and it would include any file of the host.
+    """
+
+    def enter() -> None:
+        if leader is None:
+            unshare(CLONE_NEWNET)
         else:
-            unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC)
-        os.fchdir(root)
-        os.chroot(".")
+            handle = os.open(f"/proc/{leader}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            setns(handle, CLONE_NEWNET)
+            os.close(handle)
+        unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC)
+        leave_waiting()
+        _mount_programs("/tmp")
+        limit_capabilities((CAP_NET_ADMIN,))
 
-    return enter
+    return Place(enter, "in the machine's network", TOOL_WORDS)
 
 
-def attempt_confined(
-    argv: Sequence[str], root: str, uid_base: int, stdin: str = "", timeout: float = TIMEOUT
-) -> Result:
-    """Like commands.attempt, in ``root``, without a network, with the ids from ``uid_base`` on (0: the host's own)."""
-    # Held no longer than needed: it would keep the root from being unmounted.
-    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    mapper, request, answer = _fork_mapper(uid_base)
-    try:
-        # No AnsibleModule is at hand here, whose run_command this rule wants.
-        done = subprocess.run(  # pylint: disable=ansible-bad-function
-            list(argv),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
-            preexec_fn=_entry(handle, uid_base, request, answer),
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CommandError(argv, f"it took longer than {timeout:g} s") from error
-    except (OSError, subprocess.SubprocessError) as error:
-        raise CommandError(argv, f"it could not be started in {root}: {error}") from error
-    finally:
-        for each in (handle, request, answer):
-            os.close(each)
-        os.waitpid(mapper, 0)
-    return Result(done.returncode, done.stdout, done.stderr)
+def _mount_programs(place: str) -> None:
+    """Make a root of programs alone."""
+    mount("", "/", "", MS_REC | MS_PRIVATE)
+    mount("weft", place, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k")
+    for name in ("usr", "proc", "dev"):
+        os.mkdir(f"{place}/{name}")
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{place}/{name}")
+    os.symlink("/proc/self/fd/0", f"{place}/dev/stdin")
+    mount("/usr", f"{place}/usr", "", MS_BIND | MS_REC)
+    mount("", f"{place}/usr", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+    mount("proc", f"{place}/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount("", place, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    change_root(place)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "wb", buffering=0) as target:
+        target.write(text.encode())
+
+
+def _become_root() -> None:
+    """Take root's ids of the user namespace."""
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError, readable
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, wait_for
 
@@ -127,7 +127,7 @@ def last_words(daemon: Daemon, scope: Scope) -> str:
     """What its journal ends with, and what the user can do; for an error."""
     ask_journal = ["journalctl", "--unit", daemon.unit, "--lines", "15", "--no-pager", "--output", "cat", "--boot"]
     try:
-        shown = scope.attempt(ask_journal).out.strip()
+        shown = readable(scope.attempt(ask_journal).out)
     except CommandError:
         shown = ""
     return (f"The journal of {daemon.unit} ends with:\n{shown}\n" if shown else "") + daemon.advice(scope)

@@ -4,20 +4,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 from typing import Optional
 
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.confine import CLONE_NEWNET
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _enter(handle: int) -> None:
-    if _libc.setns(handle, CLONE_NEWNET):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.syscalls import CLONE_NEWNET, setns
 
 
 def open_socket(family: int, kind: int, protocol: int, pid: Optional[int] = None) -> socket.socket:
@@ -28,11 +19,11 @@ def open_socket(family: int, kind: int, protocol: int, pid: Optional[int] = None
     try:
         other = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _enter(other)
+            setns(other, CLONE_NEWNET)
             try:
                 return socket.socket(family, kind, protocol)
             finally:
-                _enter(own)
+                setns(own, CLONE_NEWNET)
         finally:
             os.close(other)
     finally:

@@ -9,10 +9,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Callable, Optional
 
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.bounded import NotStartedError, attempt_bounded
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import TIMEOUT, CommandError, Result, attempt
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.confine import attempt_confined
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.confine import checker, inside, tool
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.files import Tree
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import ScopeSpec
+
+NO_MACHINE = 127
+"""The exit status of a command in a machine that does not run, or has not got the command."""
 
 BOOT_SECONDS = 20.0
 """How long a machine that was just started may take until its own systemd answers."""
@@ -104,7 +108,12 @@ class Scope:
         """Run a command in the scope: in all namespaces of a machine's leader."""
         if not self.machine:
             return attempt(argv, stdin, timeout)
-        return attempt(["nsenter", f"--target={self.leader}", "--all", "--", *argv], stdin, timeout)
+        if self.leader is None:
+            return Result(NO_MACHINE, "", "the machine does not run")
+        try:
+            return attempt_bounded(argv, inside(self.leader), stdin, timeout)
+        except NotStartedError as error:
+            return Result(NO_MACHINE, "", error.message)
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = TIMEOUT) -> str:
         """Run a command in the scope; CommandError with its own words if it fails."""
@@ -116,16 +125,22 @@ class Scope:
     def attempt_check(self, argv: Sequence[str], stdin: str = "") -> Result:
         """Run a checker that must not touch anything: with a network of its own, and before the machine runs."""
         if self.machine:
-            return attempt_confined(argv, self.spec.root, self.spec.uid_base, stdin)
-        return attempt(["unshare", "--net", "--", *argv], stdin)
+            return attempt_bounded(argv, checker(self.spec.root, self.spec.uid_base), stdin)
+        return self.attempt_in_empty_network(argv, stdin)
 
     def attempt_in_network(self, argv: Sequence[str], stdin: str = "") -> Result:
-        """Run a program of the host in the scope's network.
+        """Run a program of the host in the scope's network, on what may be the machine's files."""
+        if not self.machine:
+            return attempt(argv, stdin)
+        if self.leader is None:
+            return Result(NO_MACHINE, "", "the machine does not run")
+        return attempt_bounded(argv, tool(self.leader), stdin)
 
-        nft needs it: in a user namespace it may not send more at once than net.core.wmem_max, which some thousand
-        elements exceed.
-        """
-        return attempt(["nsenter", f"--target={self.leader}", "--net", "--", *argv] if self.machine else argv, stdin)
+    def attempt_in_empty_network(self, argv: Sequence[str], stdin: str = "") -> Result:
+        """Like attempt_in_network, where it changes nothing."""
+        if self.machine:
+            return attempt_bounded(argv, tool(None), stdin)
+        return attempt(["unshare", "--net", "--", *argv], stdin)
 
     def devices(self) -> set[str]:
         """Names of the network devices in the scope."""

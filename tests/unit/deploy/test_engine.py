@@ -295,7 +295,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     activation = "ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.nftables"
     monkeypatch.setattr(f"{activation}.tables", lambda _leader: {"inet weft"})
-    monkeypatch.setattr(f"{activation}.attempt", lambda argv, stdin: nft(None, argv, stdin))
+    monkeypatch.setattr(Scope, "attempt_in_empty_network", nft)
     monkeypatch.setattr(Scope, "attempt_in_network", nft)
     return texts
 

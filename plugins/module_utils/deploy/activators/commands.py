@@ -23,7 +23,8 @@ LIMIT = 3600.0
 
 
 def _shell(command: str, scope: Scope, limit: float) -> None:
-    scope.run(["/bin/sh", "-c", command], timeout=limit)
+    # A machine is not waited for: its commands take moments.
+    scope.run(["/bin/sh", "-c", command], timeout=min(limit, TIMEOUT) if scope.machine else limit)
 
 
 class Command(Activator):

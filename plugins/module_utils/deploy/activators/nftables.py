@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Activator, Batch, Step, Work
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError, attempt
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import CommandError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.netlink import tables
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.rulesets import (
     ELEMENTS,
@@ -61,7 +61,7 @@ class Nftables(Activator):
         if not whole and batch.scope.running and _fits(elements_change(*_both(batch)), batch.scope):
             return None
         ruleset = replacement(*_both(batch))
-        result = attempt(["unshare", "--net", "--", "nft", "--check", "--file", "/dev/stdin"], ruleset.value)
+        result = batch.scope.attempt_in_empty_network(["nft", "--check", "--file", "/dev/stdin"], ruleset.value)
         if not result.status:
             return None
         return f"nft refuses the new rules{batch.scope.suffix}:\n{ruleset.explain(result.message)}"
