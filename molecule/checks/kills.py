@@ -64,7 +64,10 @@ def descendants(pid: int) -> list[int]:
 
 
 def modules(fabric: Fabric, node: str) -> list[int]:
-    """The module processes of a run on a node, as this computer numbers them."""
+    """The module processes of a run on a node, as this computer numbers them.
+
+    Its other Python programs, which are there all the time, are files of /usr/local/lib; Ansible's come by a pipe.
+    """
     leader = int((fabric.lab.paths.node(node) / "leader").read_text().split()[0])
     namespace = os.readlink(f"/proc/{leader}/ns/pid")
     found = []
@@ -73,6 +76,6 @@ def modules(fabric: Fabric, node: str) -> list[int]:
             with contextlib.suppress(OSError):
                 argv = (entry / "cmdline").read_bytes().split(b"\0")
                 same = os.readlink(entry / "ns" / "pid") == namespace
-                if same and b"python" in argv[0] and not argv[1].endswith((b"instance.py", b"line_server.py")):
+                if same and b"python" in argv[0] and not any(word.startswith(b"/usr/local/lib/") for word in argv):
                     found.append(int(entry.name))
     return found
