@@ -111,16 +111,17 @@ def dump(lab: Lab, host: str, words: list[str]) -> dict[str, str]:
 
 def left_of_fabric(lab: Lab) -> list[str]:
     """Whatever of ours is on a host; a destroyed fabric leaves packages, images and an empty manifest."""
-    found: list[str] = []
-    for node in lab.topology.nodes.values():
-        if node.role == "wan":
-            continue
-        dumps = dump(lab, node.name, ["weft"])
-        paths = [path for path in dumps["files"].splitlines() if "weft" in path and not KEPT.fullmatch(path)]
-        found += [f"{node.name}: file {path}" for path in paths]
-        for what, pattern in OURS.items():
-            found += [f"{node.name}, {what}: {line}" for line in re.findall(pattern, dumps[what], re.MULTILINE)]
-        manifest = lab.exec(node.name, ["cat", "/var/lib/weft/manifest.json"]).stdout
-        items = json.loads(manifest)["items"] if manifest else {}
-        found += [f"{node.name}: manifest item {item}" for item in items]
-    return found
+    hosts = [node.name for node in lab.topology.nodes.values() if node.role != "wan"]
+    return [left for host in hosts for left in left_on(lab, host)]
+
+
+def left_on(lab: Lab, host: str) -> list[str]:
+    """The same for one host."""
+    dumps = dump(lab, host, ["weft"])
+    paths = [path for path in dumps["files"].splitlines() if "weft" in path and not KEPT.fullmatch(path)]
+    found = [f"{host}: file {path}" for path in paths]
+    for what, pattern in OURS.items():
+        found += [f"{host}, {what}: {line}" for line in re.findall(pattern, dumps[what], re.MULTILINE)]
+    manifest = lab.exec(host, ["cat", "/var/lib/weft/manifest.json"]).stdout
+    items = json.loads(manifest)["items"] if manifest else {}
+    return found + [f"{host}: manifest item {item}" for item in items]

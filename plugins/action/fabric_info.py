@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ansible_collections.weft.vpc.plugins.plugin_utils import info
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import WeftAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerFile
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import store
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import departed, store
 
 
 class ActionModule(WeftAction):
@@ -29,7 +29,9 @@ class ActionModule(WeftAction):
         if self.arguments["plan_file"]:
             slices = store.load(Path(self.arguments["plan_file"])).hosts
         else:
-            slices = store.load_applied(state / ".weft" / "applied")
+            # A record of a host that the inventory does not have is of nobody whom a guest could be started on.
+            known = {str(host) for host in self.variables["groups"]["all"]}
+            slices = departed.present(store.load_applied(state / ".weft" / "applied"), known)
         return {
             **result,
             "changed": False,

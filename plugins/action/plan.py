@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Container
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +17,8 @@ from ansible_collections.weft.vpc.plugins.plugin_utils import certificates, pass
 from ansible_collections.weft.vpc.plugins.plugin_utils.action import WeftAction
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate import LedgerFile, Link, describe_changes
 from ansible_collections.weft.vpc.plugins.plugin_utils.errors import in_order
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import diff, renewals, store
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import departed, diff, renewals, store
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
 from ansible_collections.weft.vpc.plugins.plugin_utils.planning import Host, Inventory, emptied, make, moved_on
 
 display = Display()
@@ -34,6 +36,7 @@ class ActionModule(WeftAction):
         "show": {"type": "bool", "default": False},
         "destroy": {"type": "bool", "default": False},
         "release": {"type": "bool", "default": True},
+        "leaving": {"type": "str"},
     }
 
     def act(self, result: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +45,8 @@ class ActionModule(WeftAction):
         return {**result, **self._plan()}
 
     def _plan(self) -> dict[str, Any]:
-        state = Path(self.arguments["state_dir"])
+        state, inventory = Path(self.arguments["state_dir"]), self._inventory()
+        applied, left = self._records(inventory.hosts)
         intent, digests = self._intent()
         if self.arguments["destroy"]:
             intent = emptied(intent)
@@ -51,7 +55,7 @@ class ActionModule(WeftAction):
         ledger = LedgerFile(state / "weft-ledger.json", name if isinstance(name, str) else "unnamed")
         outcome = make(
             intent,
-            self._inventory(),
+            inventory,
             ledger,
             datetime.now(UTC),
             dry_run=self._task.check_mode,
@@ -60,7 +64,6 @@ class ActionModule(WeftAction):
         )
         for warning in in_order(outcome.warnings):
             display.warning(str(warning))
-        applied = store.load_applied(state / ".weft" / "applied")
         found, leases = diff.changes(applied, outcome.plan.hosts), renewals.renewals(applied, outcome.plan.hosts)
         self._show(found, leases)
         path = self._path()
@@ -71,6 +74,7 @@ class ActionModule(WeftAction):
             "summary": diff.summary(found),
             "changes": [{"action": one.action, "key": one.key, "host": one.host} for one in found],
             "renewals": [renewals.as_json(one) for one in leases],
+            "left": self._said_of(left),
             "ledger": describe_changes(outcome.changes),
         }
 
@@ -86,14 +90,29 @@ class ActionModule(WeftAction):
         if reasons:
             message = f"{path} cannot be applied: {'; '.join(reasons)}. Make it again with the playbook weft.vpc.plan."
             raise store.PlanError(message)
-        return {
-            "changed": False,
-            "plan_file": str(path),
-            "summary": f"Applying {path}.",
-            "changes": [],
-            "renewals": [],
-            "ledger": [],
-        }
+        _applied, left = self._records(header["inventory"])
+        nothing: dict[str, Any] = {"changes": [], "renewals": [], "ledger": []}
+        summary = f"Applying {path}."
+        return {"changed": False, "plan_file": str(path), "summary": summary, "left": self._said_of(left), **nothing}
+
+    @property
+    def _directory(self) -> Path:
+        return Path(self.arguments["state_dir"]) / ".weft" / "applied"
+
+    def _records(self, known: Container[str]) -> tuple[dict[str, Slice], departed.Departed]:
+        """Return what the hosts were told, and the records of hosts that the inventory does not have."""
+        applied = store.load_applied(self._directory)
+        gone = departed.declared(self.plain(self.variables.get(departed.GONE)), known)
+        return departed.present(applied, known), departed.Departed(applied, known, gone)
+
+    def _said_of(self, left: departed.Departed) -> list[str]:
+        """Say who left with something, and forget who will never be asked again. No plan for either is made."""
+        for warning in left.warnings():
+            display.warning(str(warning))
+        if self.arguments["release"] and not self._task.check_mode:
+            for host in left.forgettable:
+                store.forget_applied(self._directory, host)
+        return left.holding
 
     def _intent(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Return the weft_* variables as plain Python, without secrets; and certificates' digests."""
@@ -103,6 +122,10 @@ class ActionModule(WeftAction):
 
     def _inventory(self) -> Inventory:
         groups = {str(name): [str(host) for host in hosts] for name, hosts in self.variables["groups"].items()}
+        if leaving := self.arguments["leaving"]:
+            # It is still there to be told that it has nothing, and for nobody else.
+            clusters = groups.keys() - {"all"}
+            groups |= {name: [host for host in groups[name] if host != leaving] for name in clusters}
         return Inventory({host: self._host(host) for host in groups["all"]}, groups)
 
     def _host(self, name: str) -> Host:

@@ -45,6 +45,11 @@ options:
         are on the hosts.
     type: bool
     default: true
+  leaving:
+    description:
+      - A host of the inventory that is to have nothing of the fabric any more, and that the others do not name. The
+        playbook C(weft.vpc.leave) uses it.
+    type: str
 attributes:
   check_mode:
     description: The ledger and O(plan_file) are not written.
@@ -95,6 +100,14 @@ renewals:
       instances: [vpc-ins1]
       changes: [{value: gateway, old: 192.168.20.1, new: 192.168.20.254}]
       until: Until then everything goes on but all that leaves its subnet.
+left:
+  description:
+    - Hosts that are recorded with parts of the fabric on them and that the inventory does not have. A warning says what
+      each has and what to do. The variable C(weft_gone_hosts) names those that will never be asked again.
+  returned: success
+  type: list
+  elements: str
+  sample: [hv2]
 ledger:
   description: What the plan changes in the ledger, in sentences.
   returned: success

@@ -43,6 +43,7 @@ INTENT_VARIABLES = ("weft_fabric", *LISTS)
 # Variables that are not intent: what hosts say about themselves, and how to work.
 SETTINGS = frozenset(
     {
+        "weft_gone_hosts",
         "weft_install_packages",
         "weft_max_removal_percent",
         "weft_plan_file",

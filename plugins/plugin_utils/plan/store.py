@@ -85,6 +85,12 @@ def load_applied(directory: Path) -> dict[str, Slice]:
     return found
 
 
+def forget_applied(directory: Path, host: str) -> None:
+    """Forget what a host was told."""
+    (directory / f"{host}.json").unlink(missing_ok=True)
+    faultpoint("applied")
+
+
 def same(one: Slice, other: Slice) -> bool:
     """Whether two slices tell a host the same."""
     return digest_of(one) == digest_of(other)
