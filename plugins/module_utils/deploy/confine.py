@@ -165,7 +165,7 @@ def tool(leader: Optional[int]) -> Place:
             handle = os.open(f"/proc/{leader}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             setns(handle, CLONE_NEWNET)
             os.close(handle)
-        unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC)
+        unshare(CLONE_NEWNS | CLONE_NEWPID)
         leave_waiting()
         _mount_programs("/tmp")
         limit_capabilities((CAP_NET_ADMIN,))

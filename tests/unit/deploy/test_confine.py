@@ -364,6 +364,39 @@ def test_a_command_in_a_machine_is_one_of_its_own(machine: int) -> None:
         attempt_bounded(["sleep", "60"], inside(machine), timeout=1)
 
 
+def in_cgroup(name: str, do: Callable[[Path], Any]) -> Any:
+    """What a function says of a cgroup of version 2, as on a host that has no others."""
+
+    def ask() -> Any:
+        mount("none", "/sys/fs/cgroup", "cgroup2", 0)
+        return do(Path("/sys/fs/cgroup", name))
+
+    return apart(ask)
+
+
+def test_a_command_counts_as_one_of_the_machines(machine: int) -> None:
+    def ask(group: Path) -> Result:
+        group.mkdir()
+        (group / "cgroup.procs").write_text(str(machine))
+        return attempt_bounded(["grep", "^0:", "/proc/self/cgroup"], inside(machine))
+
+    name = f"weft-test-{machine}"
+    try:
+        assert in_cgroup(name, ask) == Result(0, f"0::/{name}\n", "")
+    finally:
+        os.kill(machine, signal.SIGKILL)
+        in_cgroup(name, lambda group: group.rmdir() if leaves(group) else None)
+
+
+def leaves(group: Path) -> bool:
+    """Wait until no process is in a cgroup any more."""
+    end = time.monotonic() + 10
+    while (group / "cgroup.procs").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return True
+
+
 def test_a_machine_that_has_ended_is_not_mistaken_for_the_host() -> None:
     with pytest.raises(NotStartedError, match="the machine has ended"):
         attempt_bounded(["true"], inside(os.getpid()))
