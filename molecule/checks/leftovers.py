@@ -48,7 +48,7 @@ OURS = {
 }
 #: Directories, what images and manifest are in, and what a survey remembers of the kernel until the next boot.
 KEPT = re.compile(
-    r"/var/lib/weft(/images|/routers|/manifest[.]json|/rollback)?|/usr/local/lib/weft|/run/weft(/kernel-.*)?"
+    r"/var/lib/weft(/images|/routers|/manifest[.]json|/rollback)?|/usr/local/lib/weft|/run/weft(/kernel-.*|/roots|/layers)?"
 )
 ROUTERS = "systemctl list-units --plain --no-legend 'weft-router@*' | sed 's/^weft-router@//; s/[.]service .*//'"
 

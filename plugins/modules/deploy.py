@@ -70,7 +70,7 @@ options:
         description: The systemd unit that runs the machine. None for the host itself.
         type: str
       uid_base:
-        description: First user id of the machine's user namespace.
+        description: First user id of the machine's files, where its root is not mounted with others.
         type: int
         default: 0
   items:

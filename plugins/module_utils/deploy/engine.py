@@ -91,8 +91,19 @@ class Engine:
         else:
             self._apply()
         self.host.report.pending = self._pending()
-        self.host.report.warnings = [note for scope in self.host.scopes.values() for note in scope.notes]
+        self.host.report.warnings = [note for scope in self.host.scopes.values() for note in self._notes(scope)]
         return self.host.report
+
+    def _notes(self, scope: Scope) -> Iterator[str]:
+        yield from scope.notes
+        reason = scope.shares_ids if self.payload.phase == "routers" else None
+        if reason is not None:
+            yield (
+                f"{scope.suffix[4:].capitalize()} has no user ids of its own on this node, because its root cannot be "
+                f"mounted with them ({reason}): whoever breaks out of its mounts is the same user as in other such "
+                "routers. Put /var/lib/weft onto ext4, XFS or Btrfs, and restart "
+                f"weft-root@{scope.name.partition(':')[2]}.service."
+            )
 
     def _sweep(self) -> None:
         """Clear what a killed run left behind."""

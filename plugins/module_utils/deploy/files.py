@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import FileSpec, sha256
@@ -53,11 +53,11 @@ class Found:
 
 
 class Tree:
-    """The files below one root, owned by ``owner`` (user and group id) when the engine writes them."""
+    """The files below one root, owned by what ``owner`` says (user and group id) when the engine writes them."""
 
-    def __init__(self, root: str, owner: int, follow: bool) -> None:
+    def __init__(self, root: str, owner: Callable[[], int], follow: bool) -> None:
         self.root = root
-        self.owner = owner
+        self._owner = owner
         # The host's own directories may be links that its administrator made.
         self._flags = _DIRECTORY & ~os.O_NOFOLLOW if follow else _DIRECTORY
 
@@ -89,8 +89,12 @@ class Tree:
             os.mkdir(name, 0o755, dir_fd=parent)
         except FileExistsError:
             return
-        if self.owner:
-            os.chown(name, self.owner, self.owner, dir_fd=parent, follow_symlinks=False)
+        self._give(name, parent)
+
+    def _give(self, name: str, parent: int) -> None:
+        owner = self._owner()
+        if owner:
+            os.chown(name, owner, owner, dir_fd=parent, follow_symlinks=False)
 
     def look(self, path: str) -> Optional[Found]:
         """What lies at ``path``, or None."""
@@ -132,8 +136,7 @@ class Tree:
                 os.symlink(spec.link, temporary, dir_fd=parent)
             else:
                 self._create(temporary, spec, parent)
-            if self.owner:
-                os.chown(temporary, self.owner, self.owner, dir_fd=parent, follow_symlinks=False)
+            self._give(temporary, parent)
 
     def swap(self, path: str) -> None:
         """Let the prepared file take its name, atomically."""

@@ -15,6 +15,9 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.confine import che
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.files import Tree
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import ScopeSpec
 
+CHOSEN_IDS = "/run/weft/roots"
+"""Where weft-root@ says with which user ids a machine's root is mounted."""
+
 NO_MACHINE = 127
 """The exit status of a command in a machine that does not run, or has not got the command."""
 
@@ -41,7 +44,7 @@ class Scope:
         self.spec = spec
         self.name = spec.name
         self.machine = spec.unit is not None
-        self.tree = Tree(spec.root, spec.uid_base, follow=not self.machine)
+        self.tree = Tree(spec.root, lambda: self.uid_base, follow=not self.machine)
         self._leader: Optional[int] = None
         self._leader_known = False
         self._memo: dict[str, Any] = {}
@@ -55,6 +58,24 @@ class Scope:
         if key not in self._memo:
             self._memo[key] = ask()
         return self._memo[key]
+
+    def _chosen_ids(self) -> dict[str, str]:
+        """What weft-root@ has written of the ids with which it has mounted the machine's root."""
+        try:
+            with open(f"{CHOSEN_IDS}/{self.name.partition(':')[2]}", encoding="utf-8") as source:
+                return dict(line.rstrip("\n").split("=", 1) for line in source)
+        except FileNotFoundError:
+            return {}
+
+    @property
+    def uid_base(self) -> int:
+        """The first user id of the machine's files as they are mounted now; 0 for the host."""
+        return int(self._chosen_ids().get("UID_BASE", self.spec.uid_base)) if self.machine else 0
+
+    @property
+    def shares_ids(self) -> Optional[str]:
+        """Why the machine has no range of user ids of its own, if it could not get it."""
+        return self._chosen_ids().get("SHARED") if self.machine else None
 
     @property
     def suffix(self) -> str:
@@ -125,7 +146,7 @@ class Scope:
     def attempt_check(self, argv: Sequence[str], stdin: str = "") -> Result:
         """Run a checker that must not touch anything: with a network of its own, and before the machine runs."""
         if self.machine:
-            return attempt_bounded(argv, checker(self.spec.root, self.spec.uid_base), stdin)
+            return attempt_bounded(argv, checker(self.spec.root, self.uid_base), stdin)
         return self.attempt_in_empty_network(argv, stdin)
 
     def attempt_in_network(self, argv: Sequence[str], stdin: str = "") -> Result:

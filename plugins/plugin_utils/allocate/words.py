@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.ledger import Value
 from ansible_collections.weft.vpc.plugins.plugin_utils.allocate.request import Change
 
-_VALUES = {"vni": "VNI", "ip": "address", "mac": "MAC", "class": "traffic class"}
+_VALUES = {"vni": "VNI", "ip": "address", "mac": "MAC", "class": "traffic class", "ids": "range of user ids"}
 _OWNERS = {"vni": "VXLAN pool", "ip": "network", "class": "VPC"}
 
 

@@ -20,7 +20,7 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.model import (
     VirtualIp,
     Vpc,
 )
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan import qos, routes, security_group
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan import names, qos, routes, security_group
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.context import network_path
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.dedicated import Dedicated, spans
 
@@ -32,6 +32,9 @@ _NUMBERS = numbers([(1, 2**31 - 1)])
 _ZONES = numbers([(2**15, 2**16 - 1)])
 #: Numbers of a router's public networks besides the offering's, which is 1: they fit into one byte of a packet's mark.
 _EXITS = numbers([(2, 255)])
+
+#: Ranges of user ids for routers.
+_IDS = numbers([(1, names.LAST_UIDS)])
 
 
 def requests(intent: Intent) -> Iterator[Request]:
@@ -67,6 +70,7 @@ def _router(intent: Intent, vpc: Vpc, providers: Mapping[str, Candidates]) -> It
             yield Request(f"{path}:management_ip", f"ip:{offering.management_network}", None, inside, place, subject)
             yield from _port(f"{path}:management", place, subject)
     yield from _port(f"{path}:public", place, subject)
+    yield Request(f"{path}:ids", "ids", None, _IDS, place, subject)
     for one in vpc.router.public_networks:
         prefix, fixed = f"{path}/{one.network}", str(one.ip) if one.ip else None
         yield Request(f"{prefix}:public_ip", f"ip:{one.network}", fixed, providers[one.network], one.path, subject)

@@ -7,6 +7,9 @@ from __future__ import annotations
 from typing import Literal
 
 STATE = "/var/lib/weft"
+#: The range of user ids of routers' files on disk: just above those that systemd-nspawn picks from by itself. Machines
+#: have those that follow, up to those that systemd keeps for foreign images.
+UID_BASE, UIDS, LAST_UIDS = 1879113728, 65536, 4092
 
 
 def segment_bridge(vni: int) -> str:
@@ -52,6 +55,11 @@ def machine(tenant: str, vpc: str) -> str:
 def router_root(machine_name: str) -> str:
     """Return where a router's root file system is mounted on its node."""
     return f"{STATE}/routers/{machine_name}/root"
+
+
+def uid_base(number: int) -> int:
+    """Return the first user id of a router, by the number of its range in the ledger."""
+    return UID_BASE + number * UIDS
 
 
 def image_directory(name: str, version: str) -> str:

@@ -800,6 +800,7 @@ class Router:
     vpc: str
     running: bool
     image: str
+    uid_base: int
     cpus: float
     memory: int
     public_address: str

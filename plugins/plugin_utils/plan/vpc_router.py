@@ -55,6 +55,7 @@ def _router(context: Context, vpc: Vpc) -> Router:
         vpc=vpc.name,
         running=vpc.router.state == "running",
         image=router_image.image(image).directory,
+        uid_base=names.uid_base(context.number(f"{vpc.key}:ids")),
         cpus=offering.cpus,
         memory=offering.memory_bytes,
         public_address=outside.address,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.weft.vpc.plugins.module_utils.places import tokens_in
-from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import router_root
+from ansible_collections.weft.vpc.plugins.plugin_utils.plan.names import UID_BASE, router_root
 from ansible_collections.weft.vpc.plugins.plugin_utils.plan.plan import Slice
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.environment import fill, keep_compiled, template
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import (
@@ -22,9 +22,6 @@ from ansible_collections.weft.vpc.plugins.plugin_utils.render.roles import (
     declarations,
 )
 from ansible_collections.weft.vpc.plugins.plugin_utils.render.sinks import SinkError
-
-#: Where router machines' user namespaces begin: just above the range systemd-nspawn picks from by itself.
-UID_BASE = 1879113728
 
 #: Items with a lower ``order`` are common to all parts (units, images) and come before the first of them; those with a
 #: higher one than the last come after all parts.

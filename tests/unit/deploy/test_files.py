@@ -15,7 +15,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.files import STAGI
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     (tmp_path / "root").mkdir()
-    return Tree(str(tmp_path / "root"), 0, follow=False)
+    return Tree(str(tmp_path / "root"), lambda: 0, follow=False)
 
 
 def test_no_link_leads_to_what_is_outside(tree: Tree, tmp_path: Path) -> None:
