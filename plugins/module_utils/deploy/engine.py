@@ -154,12 +154,13 @@ class Engine:
         """Let rules that are to go anyway go in the transaction that brings the new ones.
 
         A new element with the key of an obsolete one could not be loaded beside it, neither now nor by a boot before
-        the removal phase.
+        the removal phase; and a chain goes with the last jump to it. So they go right after the last of the new rules.
         """
         scopes = {change.item.scope for change in changes}
         extra = list(self._obsolete_rules(scopes))
         order = {change.item.id: number for number, change in enumerate(changes)}
         last = {change.item.scope: order[change.item.id] for change in changes}
+        last |= {change.item.scope: order[change.item.id] for change in changes if _brings_rules(change)}
         return sorted([*changes, *extra], key=lambda change: order.get(change.item.id, last[change.item.scope]))
 
     def _obsolete_rules(self, scopes: set[str]) -> Iterator[Change]:
@@ -200,6 +201,10 @@ class Engine:
                 count[item.phase] += 1
         count["removal"] = len(obsolete(self.payload, self.host.manifest))
         return count
+
+
+def _brings_rules(change: Change) -> bool:
+    return any(nftables.belongs(path) for path in [*(spec.path for spec in change.files), *change.gone])
 
 
 def _as_found(scope: Scope, paths: Iterable[str]) -> tuple[FileSpec, ...]:

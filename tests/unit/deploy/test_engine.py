@@ -323,3 +323,33 @@ def test_rules_are_the_last_to_go(host: Any, loaded: list[str]) -> None:
     host.run([rules_of(host, "a", command), rules_of(host, "b")])
     assert host.run([], "removal")["actions"] == ["run true", "load nftables rules"]
     assert loaded[-1].splitlines() == ["table inet weft", "delete table inet weft"]
+
+
+def test_a_chain_goes_with_the_last_jump_to_it(host: Any, loaded: list[str], tmp_path: Path) -> None:
+    """Also where the host's own changes come between those of a machine, as they do with limits of bandwidth."""
+    from ansible_collections.weft.vpc.plugins.module_utils.deploy.engine import deploy
+
+    machine = tmp_path / "machine"
+    (machine / "usr").mkdir(parents=True)
+    spec = {"name": "router:r", "root": str(machine), "unit": "weft-no-such.service", "uid_base": 0}
+
+    def inside(name: str, text: str, path: str) -> Any:
+        activate = [{"kind": "nftables"}] if path.endswith(".nft") else []
+        return host.item(name, text, path=path, scope="router:r", group="r", activate=activate)
+
+    def run(jumps: bool) -> None:
+        rule = "\t\tjump target\n" if jumps else ""
+        base = f"table inet weft {{\n\tchain base {{\n{rule}\t}}\n}}\n"
+        target = inside("target", "table inet weft {\n\tchain target {\n\t}\n}\n", "/etc/weft/nftables.d/10-target.nft")
+        items = [inside("base", base, "/etc/weft/nftables.d/90-base.nft")]
+        items += [host.item("between", f"{jumps}\n", group="r", activate=[])]
+        items += [inside("after", f"{jumps}\n", "/etc/weft/after")]
+        payload = host.payload([target, *items] if jumps else items)
+        payload["scopes"].append(spec)
+        deploy(payload, False, str(host.state), str(host.lock))
+
+    run(jumps=True)
+    run(jumps=False)
+    assert not (machine / "etc/weft/nftables.d/10-target.nft").exists()
+    torn = [text for text in loaded if "jump target" in text and "chain target" not in text]
+    assert loaded and torn == []
