@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from typing import Callable, NoReturn, Optional
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import TIMEOUT, CommandError, Result
-from ansible_collections.weft.vpc.plugins.module_utils.deploy.syscalls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.syscalls import (
+    PR_SET_DUMPABLE,
+    PR_SET_PDEATHSIG,
+    leave_keys_behind,
+    prctl,
+)
 
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 #: Descriptors in the child: besides standard input and output, where it reports why it fails and where it asks for ids.
@@ -146,6 +151,7 @@ def _become(argv: Sequence[str], entry: Entry, handles: Sequence[int], parent: i
         prctl(PR_SET_DUMPABLE, 0)
         sys.meta_path.clear()
         os.setsid()
+        leave_keys_behind()
         _keep_only(handles)
         end_with_parent(parent)
         entry()

@@ -24,6 +24,9 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 # linux/capability.h
 CAP_NET_ADMIN = 12
+# linux/keyctl.h, asm/unistd.h of Debian's architectures that we know
+KEYCTL_JOIN_SESSION_KEYRING = 1
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
 _CAPABILITIES = range(64)
 _VERSION_3 = 0x20080522
 
@@ -63,6 +66,13 @@ def change_root(root: str) -> None:
 def prctl(option: int, value: int) -> None:
     """prctl(2) of one argument."""
     _call("prctl", option, *(ctypes.c_ulong(each) for each in (value, 0, 0, 0)))
+
+
+def leave_keys_behind() -> None:
+    """Take a session keyring of one's own, where that is allowed: elsewhere keys cannot be asked for either."""
+    number = _KEYCTL.get(os.uname().machine)
+    if number is not None:
+        _libc.syscall(ctypes.c_long(number), KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def limit_capabilities(kept: Collection[int]) -> None:

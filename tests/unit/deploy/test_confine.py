@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import shutil
@@ -192,6 +193,19 @@ def test_a_checker_kills_and_traces_nobody(check: Check, victim: subprocess.Pope
         "No such process",
     ]
     assert victim.poll() is None
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="calls keyctl by its number")
+def test_a_checker_has_no_keys_of_the_host(check: Check) -> None:
+    join, session = (1, b"weft-test"), (0, ctypes.c_int(-3), 0)
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ask() -> Any:
+        libc.syscall(250, *join)
+        return libc.syscall(250, *session), check("    print(libc.syscall(250, 0, ctypes.c_int(-3), 0))")
+
+    own, checkers = apart(ask)
+    assert own > 0 and int(checkers) not in (0, -1, own)
 
 
 def test_what_a_checker_starts_ends_with_it(check: Check, root: Path) -> None:
