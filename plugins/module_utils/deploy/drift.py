@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Step
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.registry import activator
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.comparison import unhealthy
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import Entry, Manifest
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope, find_leaders
 
@@ -31,6 +32,14 @@ def survey_manifest(manifest: Manifest) -> dict[str, Any]:
 
 
 def _reasons(entry: Entry, scope: Scope) -> Iterator[str]:
+    try:
+        yield from _differences(entry, scope)
+    except DeployError as error:
+        # What somebody has made of a machine's tree must not keep the others' state from being known.
+        yield str(error)
+
+
+def _differences(entry: Entry, scope: Scope) -> Iterator[str]:
     if not scope.ready:
         yield f"the root {scope.spec.root} is not mounted"
         return

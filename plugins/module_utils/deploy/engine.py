@@ -210,11 +210,7 @@ def _brings_rules(change: Change) -> bool:
 def _as_found(scope: Scope, paths: Iterable[str]) -> tuple[FileSpec, ...]:
     """The files that lie there."""
     found = {path: scope.tree.look(path) for path in sorted(paths)} if scope.ready else {}
-    return tuple(
-        FileSpec(path, (one.content or b"").decode(errors="replace"), one.mode, one.link)
-        for path, one in found.items()
-        if one is not None
-    )
+    return tuple(FileSpec(path, one.text, one.mode, one.link) for path, one in found.items() if one is not None)
 
 
 def _unfinished_directories(manifest: Manifest, scope: str) -> set[str]:

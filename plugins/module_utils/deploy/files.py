@@ -43,6 +43,11 @@ class Found:
     link: Optional[str]
 
     @property
+    def text(self) -> str:
+        """The content, whatever bytes somebody has put there."""
+        return (self.content or b"").decode(errors="replace")
+
+    @property
     def state(self) -> dict[str, Any]:
         """The form that the manifest records."""
         if self.link is not None:

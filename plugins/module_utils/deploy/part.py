@@ -328,7 +328,15 @@ class Part:
             kept = self.host.store.get(digest) if digest else None
             if kept is not None:
                 return kept.decode()
-        return self.batch.old_text(path) if path in self.batch.new else ""
+        # In a machine's tree, anybody may have written it.
+        text = self.batch.old_text(path) if path in self.batch.new else ""
+        return text if not self.scope.machine or sha256(text.encode()) in self._digests(path) else ""
+
+    def _digests(self, path: str) -> set[str]:
+        """Of all forms in which we have written a file."""
+        entries = (change.entry for change in self.changes if change.entry is not None)
+        states = (version.files.get(path, {}) for entry in entries for version in entry.versions())
+        return {state.get("sha256", "") for state in states}
 
     def confirm(self) -> None:
         """Wait until everything is in force, or fail with the reason."""

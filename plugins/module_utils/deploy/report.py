@@ -62,7 +62,7 @@ def _shown(found: Optional[Found]) -> str:
         return ""
     if found.link is not None:
         return f"symbolic link to {found.link}\n"
-    return (found.content or b"").decode(errors="replace")
+    return found.text
 
 
 def _wanted(spec: Optional[FileSpec]) -> str:

@@ -145,4 +145,4 @@ def _ending(step: Step, batch: Batch) -> list[Work]:
 def _spec(path: str, found: Optional[Found]) -> Optional[FileSpec]:
     if found is None:
         return None
-    return FileSpec(path=path, content=(found.content or b"").decode(), mode=found.mode, link=found.link)
+    return FileSpec(path=path, content=found.text, mode=found.mode, link=found.link)

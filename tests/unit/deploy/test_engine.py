@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.commands import Result
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.drift import survey_manifest
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.engine import deploy
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.errors import DeployError
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import ManifestFile
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 
@@ -259,11 +262,27 @@ def test_no_link_in_a_machines_root_leads_out_of_it(host: Any, tmp_path: Path) -
     item = host.item("a", "one\n", path="/etc/a", scope="router:r", activate=[])
     payload = host.payload([item])
     payload["scopes"].append({"name": "router:r", "root": str(machine), "unit": "weft-no-such.service", "uid_base": 0})
-    from ansible_collections.weft.vpc.plugins.module_utils.deploy.engine import deploy
-
     with pytest.raises(DeployError, match="symbolic link"):
         deploy(payload, False, str(host.state), str(host.lock))
     assert list(outside.iterdir()) == []
+
+
+def test_the_state_of_others_is_known_whatever_a_machine_does_to_its_tree(host: Any, tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    (machine / "usr").mkdir(parents=True)
+    item = host.item("a", "one\n", path="/etc/weft/a", scope="router:r", activate=[])
+    payload = host.payload([item, host.item("b", "two\n", activate=[])])
+    payload["scopes"].append({"name": "router:r", "root": str(machine), "unit": "weft-no-such.service", "uid_base": 0})
+    deploy(payload, False, str(host.state), str(host.lock))
+    manifest = ManifestFile(str(host.state)).read("test")
+    assert survey_manifest(manifest)["drift"] == []
+    (machine / "etc/weft/a").write_bytes(b"\xff\xfe")
+    reasons = survey_manifest(manifest)["reasons"]
+    assert reasons == {"role/a": [f"{machine}/etc/weft/a was changed by somebody else"]}
+    (machine / "etc/weft").rename(machine / "etc/other")
+    (machine / "etc/weft").symlink_to("/etc")
+    reasons = survey_manifest(manifest)["reasons"]
+    assert list(reasons) == ["role/a"] and "symbolic link" in reasons["role/a"][0]
 
 
 def test_files_beside_obsolete_rules_go_with_the_removal(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:

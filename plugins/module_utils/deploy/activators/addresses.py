@@ -80,7 +80,7 @@ class Addresses(Activator):
 
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         found = [scope.tree.look(path) for path in sorted(step.files)]
-        wanted = _lines((each.content or b"").decode() for each in found if each is not None)
+        wanted = _lines(each.text for each in found if each is not None)
         missing = sorted(set(wanted) - _routed(scope)) if wanted else []
         return f"the address {missing[0][0]} is not on {step.activation['device']}{scope.suffix}" if missing else None
 

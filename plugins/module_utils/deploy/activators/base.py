@@ -72,13 +72,13 @@ class Batch:
             spec = self.new[path]
             return spec.content if spec is not None else ""
         found = self.scope.tree.look(path)
-        return found.content.decode() if found is not None and found.content is not None else ""
+        return found.text if found is not None else ""
 
     def old_text(self, path: str) -> str:
         """The content that a path had before the swap."""
         if path in self.new:
             content = self.old.get(path)
-            return content.decode() if content is not None else ""
+            return content.decode(errors="replace") if content is not None else ""
         return self.text(path)
 
 

@@ -120,7 +120,7 @@ class Fdb(Activator):
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         device = step.activation["device"]
         found = [scope.tree.look(path) for path in sorted(step.files)]
-        wanted, _neighbours = _entries((each.content or b"").decode() for each in found if each is not None)
+        wanted, _neighbours = _entries(each.text for each in found if each is not None)
         there = scope.memo("fdb", lambda: _json(["bridge", "-json", "fdb", "show"], scope))
         mine = [each for each in there if each.get("ifname") == device]
         missing = {mac for mac, _where in wanted - _static(mine)} | (_stations(wanted) - _bridged(mine))

@@ -96,7 +96,7 @@ class Nftables(Activator):
     def unhealthy(self, step: Step, scope: Scope) -> Optional[str]:
         names = [name for name in scope.tree.names(DIRECTORY) if name.endswith(STRUCTURE)]
         found = [scope.tree.look(f"{DIRECTORY}/{name}") for name in names]
-        wanted = {family for each in found if each is not None for family in families((each.content or b"").decode())}
+        wanted = {family for each in found if each is not None for family in families(each.text)}
         if not wanted:
             return None
         there = tables(scope.leader if scope.machine else None)

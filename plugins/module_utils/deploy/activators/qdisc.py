@@ -136,7 +136,7 @@ class Qdisc(Activator):
             # Whoever makes the device gives it its classes.
             return None
         found = [scope.tree.look(path) for path in sorted(step.files)]
-        wanted = Classes("".join((each.content or b"").decode() for each in found if each is not None)).wanted
+        wanted = Classes("".join(each.text for each in found if each is not None)).wanted
         live = live_classes(device, scope)
         if live is None:
             return f"the traffic of {device} is not shaped{scope.suffix}"
