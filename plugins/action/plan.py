@@ -69,7 +69,8 @@ class ActionModule(WeftAction):
         path = self._path()
         store.save(outcome.plan, path)
         return {
-            "changed": bool(outcome.changes) and not self._task.check_mode,
+            # The ledger is no host's, least of all that of the host on which this happens to run.
+            "changed": False,
             "plan_file": str(path),
             "summary": diff.summary(found),
             "changes": [{"action": one.action, "key": one.key, "host": one.host} for one in found],

@@ -8,7 +8,6 @@ import fcntl
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, TextIO
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy import packages
@@ -84,12 +83,12 @@ class Engine:
         self.host.perform(packages.works(self.payload))
         if not self.host.simulate:
             self._sweep()
+        if self.host.simulate:
+            self._rehearse()
         if self.payload.phase == "removal":
-            if self.host.simulate:
-                self._foresee()
             Removal(self.host, self.payload).run()
         else:
-            self._apply()
+            self._apply(self.payload.phase)
         self.host.report.pending = self._pending()
         self.host.report.warnings = [note for scope in self.host.scopes.values() for note in self._notes(scope)]
         return self.host.report
@@ -112,29 +111,27 @@ class Engine:
                 scope.tree.sweep(_unfinished_directories(self.host.manifest, name))
         self.host.forget_contents()
 
-    def _apply(self) -> None:
-        changes = [change for change in self._changes([self.payload.phase]) if change.needed or not change.recorded]
+    def _rehearse(self) -> None:
+        """Go through the calls before this one, which have changed nothing, so that the manifest says what it would."""
+        report, self.host.report, self.host.rehearsing = self.host.report, Report(), True
+        for phase in PHASES[: PHASES.index(self.payload.phase)]:
+            self._apply(phase)
+        self.host.report, self.host.rehearsing = report, False
+        # Each call is a new one.
+        self.host.starting.clear()
+
+    def _apply(self, phase: str) -> None:
+        changes = [change for change in self._changes(phase) if change.needed or not change.recorded]
         for unit in _rollback_units(changes, self._groups_with_machines()):
             needed = [change for change in unit if change.needed]
             if needed:
                 Transaction(self.host, self._with_obsolete_rules(needed)).run()
             self._record([change for change in unit if not change.needed])
 
-    def _changes(self, phases: Sequence[str]) -> list[Change]:
-        """What each item of these phases lacks."""
-        items = [item for item in self.payload.items if item.phase in phases and self.payload.covers(item.role)]
+    def _changes(self, phase: str) -> list[Change]:
+        """What each item of the phase lacks."""
+        items = [item for item in self.payload.items if item.phase == phase and self.payload.covers(item.role)]
         return [compare(item, self.host.manifest, self.host.scopes[item.scope]) for item in items]
-
-    def _foresee(self) -> None:
-        """Let the manifest say what it would after the calls before this one, which have changed nothing.
-
-        Only the rules that they would have taken along matter to a removal.
-        """
-        scopes = {change.item.scope for change in self._changes(PHASES) if change.needed}
-        for change in self._obsolete_rules(scopes):
-            entry = self.host.manifest.items[change.item.id]
-            left = version_of(change.item)
-            self.host.manifest.items[change.item.id] = replace(entry, version=left, previous=None, attempts=())
 
     def _groups_with_machines(self) -> set[str]:
         return {item.group for item in self.payload.items if self.host.scopes[item.scope].machine}

@@ -65,6 +65,7 @@ class Tree:
         self._owner = owner
         # The host's own directories may be links that its administrator made.
         self._flags = _DIRECTORY & ~os.O_NOFOLLOW if follow else _DIRECTORY
+        self._imagined: dict[str, Optional[Found]] = {}
 
     def real(self, path: str) -> str:
         """The path as the host sees it."""
@@ -103,6 +104,8 @@ class Tree:
 
     def look(self, path: str) -> Optional[Found]:
         """What lies at ``path``, or None."""
+        if path in self._imagined:
+            return self._imagined[path]
         try:
             with self._parent(path) as parent:
                 return self._look(os.path.basename(path), parent)
@@ -142,6 +145,12 @@ class Tree:
             else:
                 self._create(temporary, spec, parent)
             self._give(temporary, parent)
+
+    def imagine(self, path: str, spec: Optional[FileSpec]) -> None:
+        """From now on, in check mode, take the file for written (or for gone)."""
+        self._imagined[path] = (
+            None if spec is None else Found(None if spec.link else spec.content.encode(), spec.mode, spec.link)
+        )
 
     def swap(self, path: str) -> None:
         """Let the prepared file take its name, atomically."""
@@ -199,9 +208,13 @@ class Tree:
         """Sorted names in a directory (none if it is not there)."""
         try:
             with self._parent(directory + "/.") as handle:
-                return sorted(_names(handle, self.real(directory)))
+                names = set(_names(handle, self.real(directory)))
         except FileNotFoundError:
-            return []
+            names = set()
+        for path, found in self._imagined.items():
+            if os.path.dirname(path) == directory:
+                (names.discard if found is None else names.add)(os.path.basename(path))
+        return sorted(names)
 
     def sweep(self, directories: Iterable[str]) -> None:
         """Remove what a killed run left behind: half-written files and the staging directory."""

@@ -44,7 +44,11 @@ class Host:
     report: Report
     simulate: bool
     starting: set[str] = field(default_factory=set)
-    """Units that this run starts."""
+    """Units that this run starts, one day."""
+    started: set[str] = field(default_factory=set)
+    """Those of them that it has begun to start."""
+    rehearsing: bool = False
+    """True while check mode goes through calls that came before: what they say and refuse they have said."""
 
     def perform(self, works: Iterable[Work]) -> None:
         """Do the works, or only name them."""
@@ -79,7 +83,7 @@ class Host:
     def await_machines(self) -> None:
         """Wait for the machines that were started."""
         for scope in self.scopes.values():
-            if not self.simulate and scope.spec.unit in self.starting and not scope.running:
+            if not self.simulate and scope.spec.unit in self.started and not scope.running:
                 scope.wait_until_up()
 
     def drop_directories(self, scope: Scope, paths: Iterable[str]) -> None:
@@ -106,6 +110,9 @@ class Part:
         for change in changes:
             self._view(change)
         self.steps = self._steps()
+        self.endings: list[Work] = []
+        self.works: list[Work] = []
+        self.starts: set[str] = set()
 
     def _view(self, change: Change) -> None:
         written = {spec.path: spec for spec in change.files}
@@ -211,6 +218,17 @@ class Part:
                 + result.message.replace(STAGING, "")
             )
 
+    def plan(self) -> None:
+        """Decide what is to be done, all before anything is: what a run finds when it gets there, check mode cannot."""
+        before = set(self.host.starting)
+        self.endings = self._endings()
+        self.works = self._activations()
+        self.starts = self.host.starting - before
+        for change in self.changes:
+            for step in self._ended(change):
+                self.works += self._noted(step, activator(step.activation).removed(step, self.batch))
+        self.works += self._flows()
+
     def perform(self) -> None:
         """Swap the files and activate them (or, in check mode, say so)."""
         if not self.scope.ready and not self.host.simulate and self.batch.new:
@@ -219,15 +237,14 @@ class Part:
                 f"written. See `systemctl status {self.scope.spec.unit}`."
             )
         self._name_files()
-        self.host.perform(self._endings())
-        if not self.host.simulate:
+        self.host.perform(self.endings)
+        if self.host.simulate:
+            self._imagine()
+        else:
             self._swap()
-        self.host.perform(self._plan())
-        for change in self.changes:
-            for step in self._ended(change):
-                self.host.perform(self._noted(step, activator(step.activation).removed(step, self.batch)))
+        self.host.started |= self.starts
+        self.host.perform(self.works)
         self.host.await_machines()
-        self.host.perform(self._flows())
 
     def _name_files(self) -> None:
         secrets = {spec.path for change in self.changes for spec in change.item.files if spec.secret}
@@ -276,6 +293,13 @@ class Part:
                 tree.remove(path)
                 faultpoint("unlink")
 
+    def _imagine(self) -> None:
+        """What comes later in check mode finds the files as it would."""
+        owners = self._other_owners()
+        for path, spec in self.batch.new.items():
+            if spec is not None or path not in owners:
+                self.scope.tree.imagine(path, spec)
+
     def _keep_contents(self, change: Change) -> None:
         """Lay what was confirmed last aside, if it is what lies there."""
         if change.entry is None:
@@ -296,7 +320,7 @@ class Part:
             for path in entry.version.files
         }
 
-    def _plan(self) -> list[Work]:
+    def _activations(self) -> list[Work]:
         works: list[Work] = []
         for step in self.steps:
             kind = activator(step.activation)

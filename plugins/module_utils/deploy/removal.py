@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.base import Batch, Step, Work
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.activators.registry import activator
@@ -16,6 +17,7 @@ from ansible_collections.weft.vpc.plugins.module_utils.deploy.grouptable import 
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.manifest import Entry, Manifest
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.part import Host, was_secret
 from ansible_collections.weft.vpc.plugins.module_utils.deploy.payload import PHASES, Payload
+from ansible_collections.weft.vpc.plugins.module_utils.deploy.scopes import Scope
 
 FEW = 3
 """So many items may always go, however large their share is."""
@@ -43,6 +45,17 @@ def guard(payload: Payload, manifest: Manifest) -> None:
         )
 
 
+@dataclass
+class Leaving:
+    """What leaves one scope, and what is to be done for that."""
+
+    batch: Batch
+    gone: Sequence[Named]
+    endings: list[Work] = field(default_factory=list)
+    """Before the files go."""
+    rest: list[Work] = field(default_factory=list)
+
+
 class Removal:
     """The end of all obsolete items, scope by scope."""
 
@@ -58,13 +71,18 @@ class Removal:
         for name, entry in self.gone:
             self.host.manifest.items[name] = replace(entry, state="removing")
         self.host.save()
-        for scope, each in itertools.groupby(self.gone, key=lambda named: named[1].scope):
-            self._remove(scope, list(each))
+        # All is decided before anything is done: what goes first takes with it what others would have ended.
+        leaving = [
+            self._plan(scope, list(each)) for scope, each in itertools.groupby(self.gone, key=lambda one: one[1].scope)
+        ]
+        for each in leaving:
+            self._remove(each)
         self._forget_scopes()
 
-    def _remove(self, scope_name: str, gone: Sequence[Named]) -> None:
+    def _plan(self, scope_name: str, gone: Sequence[Named]) -> Leaving:
         scope = self.host.scopes[scope_name]
         batch = Batch(scope, self.host.simulate, starting=self.host.starting)
+        leaving = Leaving(batch, gone)
         kept = self._kept_paths(scope_name)
         for _name, entry in gone:
             for path in sorted(entry.paths() - kept):
@@ -73,25 +91,27 @@ class Removal:
                 batch.old[path] = found.content if found is not None else None
                 if found is not None:
                     self.host.report.file(scope.tree.real(path), found, None, was_secret(found))
-        # Rules are the last to go: until then what passes is under them.
-        steps = sorted(self._steps(scope_name, gone), key=lambda step: activator(step.activation).outlasts)
         # A machine that goes as a whole is stopped, not taken apart while its tenant's traffic still passes.
-        live = scope.running and (scope_name in self.payload.scopes)
-        if live:
-            # All is said before anything is done: what one step ends may take the object of the next one with it.
-            self.host.perform([work for step in steps for work in _ending(step, batch)])
+        if scope.running and scope_name in self.payload.scopes:
+            # Rules are the last to go: until then what passes is under them.
+            steps = sorted(self._steps(scope_name, gone), key=lambda step: activator(step.activation).outlasts)
+            leaving.endings = [work for step in steps for work in _ending(step, batch)]
+            leaving.rest = [work for step in steps for work in activator(step.activation).removed(step, batch)]
+            leaving.rest += group_works(batch, batch.old_text(GROUPS))
+        return leaving
+
+    def _remove(self, leaving: Leaving) -> None:
+        scope = leaving.batch.scope
+        self.host.perform(_while_running(scope, leaving.endings))
         if not self.host.simulate:
-            for path in batch.new:
+            for path in leaving.batch.new:
                 scope.tree.remove(path)
                 faultpoint("unlink")
-        if live:
-            for step in steps:
-                self.host.perform(activator(step.activation).removed(step, batch))
-            self.host.perform(group_works(batch, batch.old_text(GROUPS)))
-        for name, _entry in gone:
+        self.host.perform(_while_running(scope, leaving.rest))
+        for name, _entry in leaving.gone:
             del self.host.manifest.items[name]
         if not self.host.simulate and scope.ready:
-            self.host.drop_directories(scope, batch.new)
+            self.host.drop_directories(scope, leaving.batch.new)
         self.host.save()
 
     def _kept_paths(self, scope_name: str) -> set[str]:
@@ -134,3 +154,13 @@ class Removal:
 def _ending(step: Step, batch: Batch) -> list[Work]:
     kind = activator(step.activation)
     return kind.plan(step, batch) if kind.shared else kind.remove(step, batch)
+
+
+def _while_running(scope: Scope, works: Iterable[Work]) -> list[Work]:
+    """The works, which a machine has done by stopping."""
+
+    def run(work: Work) -> None:
+        if scope.running:
+            work.run()
+
+    return [Work(work.text, partial(run, work)) for work in works]

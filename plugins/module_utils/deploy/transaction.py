@@ -32,9 +32,11 @@ class Transaction:
     def run(self) -> None:
         """Bring the change about; on failure put everything back and raise DeployError."""
         for part in self.parts:
-            if part.scope.ready:
+            if part.scope.ready and not self.host.rehearsing:
                 part.refuse_foreign()
                 part.check()
+        for part in self.parts:
+            part.plan()
         self._record_begin()
         try:
             for part in self.parts:
@@ -47,7 +49,7 @@ class Transaction:
         self._record_end()
 
     def _perform(self, part: Part) -> None:
-        if not part.checked and part.scope.ready:
+        if not part.checked and part.scope.ready and not self.host.rehearsing:
             part.refuse_foreign()
             part.check()
         part.perform()
@@ -90,7 +92,7 @@ class Transaction:
         for part in reversed(self.parts):
             if part.begun:
                 try:
-                    booted = part.scope.spec.unit in self.host.starting
+                    booted = part.scope.spec.unit in self.host.started
                     there = self._there_before(part)
                     Undo(part.scope, part.changes, self.host.store, part.begun, there, booted).run()
                 except (DeployError, OSError) as error:

@@ -299,6 +299,32 @@ def test_files_beside_obsolete_rules_go_with_the_removal(host: Any, monkeypatch:
     assert [one["files"] for one in foretold] == [one["files"] for one in done], "check mode knows what went before"
 
 
+def test_obsolete_rules_are_foretold_once(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the first call that takes them along, though check mode lets each call find them there."""
+    monkeypatch.setattr("ansible_collections.weft.vpc.plugins.module_utils.deploy.engine.nftables.belongs", _is_rules)
+    rules = {"path": "/etc/weft/a.rules", "mode": "0644", "content": "x\n"}
+
+    def wanted(text: str) -> list[dict[str, Any]]:
+        return [host.item(phase, text, phase=phase) for phase in ("segments", "routers", "ports")]
+
+    for item in [host.item("a", files=[rules], activate=[]), *wanted("1\n")]:
+        host.run([host.item("a", files=[rules], activate=[]), *wanted("1\n")], item["phase"])
+    calls = ("segments", "routers", "ports", "removal")
+    foretold = [host.run(wanted("2\n"), phase, check=True)["files"] for phase in calls]
+    assert [sum(path.endswith(".rules") for path in files) for files in foretold] == [1, 0, 0, 0]
+    assert [host.run(wanted("2\n"), phase)["files"] for phase in calls] == foretold
+
+
+def test_check_mode_finds_files_as_the_calls_before_leave_them(host: Any) -> None:
+    """A file that passes from one item to another in an earlier call is nothing to remove in a later one."""
+    host.run([host.item("a", "1\n", path="/etc/x"), host.item("b", "1\n")])
+    wanted = [host.item("c", "1\n", path="/etc/x", phase="routers")]
+    calls = ("segments", "routers", "ports", "removal")
+    foretold = [host.run(wanted, phase, check=True)["files"] for phase in calls]
+    assert [host.run(wanted, phase)["files"] for phase in calls] == foretold
+    assert host.text("/etc/x") == "1\n"
+
+
 def _is_rules(path: str) -> bool:
     return path.endswith(".rules")
 
