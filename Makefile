@@ -26,7 +26,7 @@ REPEAT := --reruns=1
 JOBS ?= 2
 TEST = packets:75 kills:45 $(patsubst %,molecule-%:30,$(SCENARIOS)) unit:30
 CHANGE = packets:75 debian-kernel:75 kills:45 molecule-prune:30 molecule-walkthrough:30 check:30:packets unit:30 oldest:30
-NIGHT = debian-kernel-stock:150 all-kills:150 packets:45 packets-trixie:45:packets \
+NIGHT = debian-kernel-stock:150 all-kills:150 all-changes:150 packets:45 packets-trixie:45:packets \
     deep-unit:150:packets,packets-trixie debian-kernel:90:debian-kernel-stock \
     $(patsubst %,molecule-%:20,$(SCENARIOS)) check:20:packets,packets-trixie oldest:20 \
     bench-quick:40:packets,packets-trixie
@@ -40,7 +40,7 @@ OLDEST := WEFT_VENV=.venv-oldest WEFT_PYTHON=3.11
 # Property tests and goldens are independent of each other; more workers than cores gain nothing.
 PYTEST_JOBS ?= $(shell nproc)
 
-.PHONY: help setup demo change night test check $(CHECKS) format unit deep-unit packets packets-trixie kills all-kills \
+.PHONY: help setup demo change night test check $(CHECKS) format unit deep-unit packets packets-trixie kills all-kills all-changes \
     debian-kernel debian-kernel-stock molecule bench bench-quick oldest clean lock release
 
 help: ## this list
@@ -109,6 +109,9 @@ kills: setup ## runs that are killed: the next one converges (WEFT_KILLS=all: at
 
 all-kills: ## the same at every single point, and at more moments
 	@WEFT_KILLS=all $(MAKE) --no-print-directory kills
+
+all-changes: setup ## a hundred random changes of the fabric that has every key, each with a restart and taken back
+	$(STEP) env WEFT_LAB=pc WEFT_CHANGES=100 pytest --durations=0 tests/integration/test_any_change.py
 
 debian-kernel: setup ## the lab in a guest with a kernel of Debian's: its features, the walkthrough, a power cut, what needs it
 	@$(OLDEST) tools/setup

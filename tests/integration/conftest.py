@@ -86,6 +86,19 @@ def applied() -> Iterator[Fabric]:
         lab.down()
 
 
+@pytest.fixture(scope="module")
+def spare() -> Iterator[tuple[Lab, Path, str]]:
+    """A lab of its own for a test that has another fabric, a directory for its state, and the lab's release."""
+    lab, state = Lab(f"{LAB}x"), PACKETS / f"{LAB}x"
+    lab.down()
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True)
+    lab.up(suite=SUITE)
+    yield lab, state, SUITE
+    if not os.environ.get("WEFT_KEEP_LAB"):
+        lab.down()
+
+
 @pytest.fixture
 def fabric(applied: Fabric) -> Iterator[Fabric]:
     """The walkthrough's fabric; what a test changes in its inventory is taken back and applied after it."""
