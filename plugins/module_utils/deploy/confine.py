@@ -146,8 +146,14 @@ def _join_cgroup(leader: int) -> None:
     with open(f"/proc/{leader}/cgroup", "rb") as source:
         path = next((line[3:].strip() for line in source if line.startswith(b"0::")), b"")
     processes = b"/sys/fs/cgroup" + path + b"/cgroup.procs"
-    if os.path.exists(processes):
+    if not os.path.exists(processes):
+        return
+    try:
         _write(os.fsdecode(processes), str(os.getpid()))
+    except FileNotFoundError:
+        # The kernel lets nobody cross the root of a cgroup namespace: whoever entered the host from outside, as from
+        # the host of a container, counts there.
+        return
 
 
 def tool(leader: Optional[int]) -> Place:

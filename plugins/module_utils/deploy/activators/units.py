@@ -30,8 +30,10 @@ def state(unit: str, scope: Scope) -> str:
 
 def _show(unit: str, scope: Scope) -> dict[str, str]:
     names = "--property=ActiveState,SubState,Type,ActiveEnterTimestampMonotonic"
-    lines = scope.attempt(["systemctl", "show", names, unit]).out.splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    result = scope.attempt(["systemctl", "show", names, unit])
+    shown = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
+    # As systemd would say it, were it there.
+    return shown or {"ActiveState": "unknown", "SubState": result.message or "systemd does not answer"}
 
 
 class Unit(Activator):
@@ -94,7 +96,7 @@ class Unit(Activator):
     def unconfirmed(self, step: Step, scope: Scope) -> Optional[str]:
         unit = step.activation["unit"]
         shown = _show(unit, scope)
-        now = shown.get("ActiveState", "unknown")
+        now = shown["ActiveState"]
         if step.activation.get("state") == "stopped":
             return f"{unit} is {now}{scope.suffix} and should not run" if now in _UP else None
         if now not in _UP:
