@@ -158,11 +158,16 @@ def _units(text: str) -> Iterator[str]:
 
 
 def _sockets(text: str) -> Iterator[str]:
-    """Protocol, place and program. dnsmasq binds its DHCP socket to a link if it finds just one when it starts."""
+    """Protocol, place and program; any port that nobody chose is one (bfdd sends from such).
+
+    dnsmasq binds its DHCP socket to a link if it finds just one when it starts.
+    """
     for line in text.splitlines():
         words = line.split()
+        address, _colon, port = words[4].rpartition(":")
+        place = address.partition("%")[0] if port == "67" else address
         program = re.search(r'\(\("([^"]+)"', line)
-        yield " ".join((words[0], re.sub(r"%\w+:67$", ":67", words[4]), program[1] if program else "?"))
+        yield f"{words[0]} {place}:{'any' if int(port) >= 49152 else port} {program[1] if program else '?'}"
 
 
 #: A command of a host or router, and what its output is made of.
