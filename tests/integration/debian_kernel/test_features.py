@@ -74,8 +74,9 @@ ip netns exec {host} bridge fdb append 00:00:00:00:00:00 dev x0 dst 10.9.0.{peer
 ip -n {host} address add 10.9.9.{mine}/24 dev x0; ip -n {host} link set x0 up
 """)
 # A's port of the bridge answers for B's neighbour, which is not there; without suppression nobody does.
+# The bridge has a MAC of its own: it would take over a smaller one of a port's, and forget its neighbours with that.
 SUPPRESSED = """
-ip -n A link add br0 type bridge; ip -n A link set br0 up
+ip -n A link add br0 address 02:00:00:00:00:fe type bridge; ip -n A link set br0 up
 ip -n A link add x0 type vxlan id 9 dstport 4789 local 10.9.0.1 nolearning
 ip -n A link set x0 master br0; ip -n A link set x0 up
 a bridge link set dev x0 neigh_suppress on learning off
