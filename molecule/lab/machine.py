@@ -24,6 +24,8 @@ PLAIN = {"weft": "/var/lib/weft", "machines": "/var/lib/machines"}
 # SIGRTMIN is 34 in C programs; systemd reads +3 as halt, +4 as power off, +5 as reboot.
 POWER_OFF = signal.SIGRTMIN + 4
 REBOOT = signal.SIGRTMIN + 5
+#: The file of a node that was told to power off.
+ENDING = "ending"
 
 
 def machine_id(paths: Paths, name: str) -> str:
@@ -81,6 +83,8 @@ def start(paths: Paths, node: Node) -> None:
 
 def leader(paths: Paths, name: str) -> int:
     """The pid of the node's init, or 0. Two reads of /proc: cheap enough for every call."""
+    if (paths.node(name) / ENDING).exists():
+        return 0
     pid, born = _record(paths, name)
     try:
         return pid if pid and pids.birth(pid) == born else 0
@@ -161,6 +165,10 @@ def stop(paths: Paths, name: str, hard: bool = False, timeout: float = patient(1
     machine = paths.machine(name)
     # A reboot that somebody asked for would start it again.
     (paths.node(name) / "again").unlink(missing_ok=True)
+    ending = paths.node(name) / ENDING
+    if not hard and ending.parent.exists():
+        # Whoever brings it up while it goes down, as this was killed, must start it anew.
+        ending.touch()
     if not hard and pids.tell(*_record(paths, name), POWER_OFF):
         deadline = time.monotonic() + timeout
         while pids.of(machine) and time.monotonic() < deadline:
@@ -174,6 +182,7 @@ def stop(paths: Paths, name: str, hard: bool = False, timeout: float = patient(1
             pids.kill(victim, machine)
         time.sleep(0.05)
     (paths.node(name) / "leader").unlink(missing_ok=True)
+    ending.unlink(missing_ok=True)
 
 
 def clear(paths: Paths, name: str) -> None:
