@@ -128,7 +128,7 @@ def test_killed_at_random_moments_of_a_change(fabric: Fabric) -> None:
 
 def test_killed_at_random_moments_of_a_first_apply(fabric: Fabric) -> None:
     """Some of them while the router image is built, which takes longer than all the rest."""
-    images, kept = "/var/lib/weft/images", "/var/lib/weft/images/kept-by-test"
+    images, kept = "/var/lib/weft/images", "/var/lib/weft/kept-by-test"
     left = iter([True] * COLD_APPLIES)
 
     def start_over(cold: bool) -> None:
